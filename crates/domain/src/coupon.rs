@@ -1,0 +1,369 @@
+//! Coupons: issued first come, first served, and redeemed once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use rust_decimal::Decimal;
+
+use crate::{CouponId, Money, OrderId, RepositoryError, UserCouponId, UserId};
+
+/// The name under which a coupon is claimed and redeemed: 1 to 64 letters, digits, hyphens or underscores of
+/// ASCII, kept in upper case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CouponCode(String);
+
+/// A text that cannot be a [`CouponCode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a coupon code has 1 to 64 letters, digits, hyphens or underscores")]
+pub struct CouponCodeError;
+
+impl CouponCode {
+    /// The code.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CouponCode {
+    type Err = CouponCodeError;
+
+    fn from_str(text: &str) -> Result<Self, CouponCodeError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        match (1..=64).contains(&text.len()) && text.chars().all(allowed) {
+            true => Ok(Self(text.to_ascii_uppercase())),
+            false => Err(CouponCodeError),
+        }
+    }
+}
+
+impl fmt::Display for CouponCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a coupon takes off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discount {
+    /// A fixed amount.
+    Fixed(Money),
+    /// A share of the total in percent, above 0 and up to 100.
+    Percent(Decimal),
+}
+
+/// A coupon that customers can claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coupon {
+    /// Identity.
+    pub id: CouponId,
+    /// The name under which it is claimed and redeemed.
+    pub code: CouponCode,
+    /// A title for people.
+    pub name: String,
+    /// What it takes off.
+    pub discount: Discount,
+    /// The least total that it can be used on.
+    pub min_order_amount: Money,
+    /// The most it takes off.
+    pub max_discount: Option<Money>,
+    /// From when it can be claimed.
+    pub claim_starts_at: DateTime<Utc>,
+    /// Until when it can be claimed (the moment itself is too late).
+    pub claim_ends_at: DateTime<Utc>,
+    /// Until when a claimed one can be used, whenever it was claimed.
+    pub valid_until: Option<DateTime<Utc>>,
+    /// For how many days after the claim it can be used.
+    pub valid_days: Option<u32>,
+    /// How many are issued at most.
+    pub total_quantity: i64,
+    /// How many were issued.
+    pub issued_quantity: i64,
+}
+
+/// One customer's copy of a coupon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserCoupon {
+    /// Identity.
+    pub id: UserCouponId,
+    /// The holder.
+    pub user: UserId,
+    /// Which coupon.
+    pub coupon: CouponId,
+    /// The place in the queue: 1 is the first that was issued.
+    pub ticket: i64,
+    /// When it was claimed.
+    pub claimed_at: DateTime<Utc>,
+    /// From when it can no longer be used, if ever.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Whether it still can be used.
+    pub state: UserCouponState,
+}
+
+/// What became of a claimed coupon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserCouponState {
+    /// It can be used.
+    Claimed,
+    /// It was used on an order.
+    Used {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// It was not used in time.
+    Expired,
+}
+
+/// Why a coupon was not issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimRefusal {
+    /// No coupon has this code.
+    #[error("no coupon has this code")]
+    Unknown,
+    /// The claim window is not open yet.
+    #[error("it can be claimed from {0}")]
+    NotStarted(DateTime<Utc>),
+    /// The claim window is closed.
+    #[error("it could be claimed until {0}")]
+    Ended(DateTime<Utc>),
+    /// The customer has it already.
+    #[error("already claimed")]
+    AlreadyClaimed,
+    /// All were issued.
+    #[error("sold out")]
+    SoldOut,
+}
+
+/// Why a coupon cannot be used on an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CouponFault {
+    /// No coupon has this code.
+    #[error("no coupon has this code")]
+    Unknown,
+    /// The customer has not claimed it.
+    #[error("the customer does not hold this coupon")]
+    NotHeld,
+    /// It was used before.
+    #[error("already used")]
+    AlreadyUsed,
+    /// Its validity is over.
+    #[error("no longer valid")]
+    Expired,
+    /// The order's total is too small.
+    #[error("the total must be at least {minimum}")]
+    BelowMinimum {
+        /// The least total.
+        minimum: Money,
+    },
+}
+
+impl Coupon {
+    /// Whether the claim window is open.
+    ///
+    /// # Errors
+    /// [`ClaimRefusal::NotStarted`] or [`ClaimRefusal::Ended`].
+    pub fn check_window(&self, now: DateTime<Utc>) -> Result<(), ClaimRefusal> {
+        if now < self.claim_starts_at {
+            return Err(ClaimRefusal::NotStarted(self.claim_starts_at));
+        }
+        if now >= self.claim_ends_at {
+            return Err(ClaimRefusal::Ended(self.claim_ends_at));
+        }
+        Ok(())
+    }
+
+    /// Issues the next one to a customer who does not hold it yet.
+    ///
+    /// # Errors
+    /// [`ClaimRefusal`]; the coupon is then unchanged.
+    pub fn issue(
+        &mut self,
+        id: UserCouponId,
+        user: UserId,
+        now: DateTime<Utc>,
+    ) -> Result<UserCoupon, ClaimRefusal> {
+        self.check_window(now)?;
+        if self.issued_quantity >= self.total_quantity {
+            return Err(ClaimRefusal::SoldOut);
+        }
+        self.issued_quantity += 1;
+        Ok(UserCoupon {
+            id,
+            user,
+            coupon: self.id,
+            ticket: self.issued_quantity,
+            claimed_at: now,
+            expires_at: self.expiry(now),
+            state: UserCouponState::Claimed,
+        })
+    }
+
+    /// What it takes off a total: rounded down to 0.01, at most the maximum discount, at most the total.
+    ///
+    /// # Errors
+    /// [`CouponFault::BelowMinimum`] when the total is too small.
+    pub fn discount_on(&self, total: Money) -> Result<Money, CouponFault> {
+        if total < self.min_order_amount {
+            return Err(CouponFault::BelowMinimum { minimum: self.min_order_amount });
+        }
+        let full = match self.discount {
+            Discount::Fixed(amount) => amount,
+            Discount::Percent(percent) => total.percent(percent),
+        };
+        Ok(full.min(self.max_discount.unwrap_or(full)).min(total))
+    }
+
+    fn expiry(&self, claimed_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let by_days = self.valid_days.map(|days| claimed_at + TimeDelta::days(i64::from(days)));
+        match (self.valid_until, by_days) {
+            (Some(until), Some(days)) => Some(until.min(days)),
+            (until, days) => until.or(days),
+        }
+    }
+}
+
+impl UserCoupon {
+    /// Whether it can be used now.
+    ///
+    /// # Errors
+    /// [`CouponFault::AlreadyUsed`] or [`CouponFault::Expired`].
+    pub fn check_usable(&self, now: DateTime<Utc>) -> Result<(), CouponFault> {
+        match self.state {
+            UserCouponState::Used { .. } => Err(CouponFault::AlreadyUsed),
+            UserCouponState::Expired => Err(CouponFault::Expired),
+            UserCouponState::Claimed if self.expires_at.is_some_and(|end| now >= end) => {
+                Err(CouponFault::Expired)
+            }
+            UserCouponState::Claimed => Ok(()),
+        }
+    }
+
+    /// Uses it up.
+    ///
+    /// # Errors
+    /// As [`UserCoupon::check_usable`]; it is then unchanged.
+    pub fn redeem(&mut self, now: DateTime<Utc>) -> Result<(), CouponFault> {
+        self.check_usable(now)?;
+        self.state = UserCouponState::Used { at: now };
+        Ok(())
+    }
+}
+
+/// One coupon used up by one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redemption {
+    /// The customer's coupon.
+    pub user_coupon: UserCouponId,
+    /// The order it was used on.
+    pub order: OrderId,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Coupons as stored.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait CouponRepository: Send {
+    /// The coupons with these codes, not locked: what redeeming needs of them does not change.
+    async fn find_many(
+        &mut self,
+        codes: &BTreeSet<CouponCode>,
+    ) -> Result<BTreeMap<CouponCode, Coupon>, RepositoryError>;
+
+    /// The coupons with these codes, locked until the unit of work ends.
+    ///
+    /// MUST lock rows in ascending id order; unknown codes are omitted.
+    async fn lock_many(
+        &mut self,
+        codes: &BTreeSet<CouponCode>,
+    ) -> Result<BTreeMap<CouponCode, Coupon>, RepositoryError>;
+
+    /// The customers' copies of coupons, locked until the unit of work ends; absent ones are omitted.
+    ///
+    /// MUST lock rows in ascending order of user and coupon.
+    async fn lock_held(
+        &mut self,
+        holders: &BTreeSet<(UserId, CouponId)>,
+    ) -> Result<BTreeMap<(UserId, CouponId), UserCoupon>, RepositoryError>;
+
+    /// Stores issued coupons with their history and counts them on their coupons.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] rather than issue more than the total quantity, or one
+    /// twice to the same customer.
+    async fn issue(&mut self, issued: &[UserCoupon]) -> Result<(), RepositoryError>;
+
+    /// Marks coupons as used, with their history.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] when one is not in the state CLAIMED.
+    async fn redeem(&mut self, redemptions: &[Redemption]) -> Result<(), RepositoryError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coupon(discount: Discount) -> Coupon {
+        Coupon {
+            id: CouponId(1),
+            code: "WELCOME10".parse().unwrap(),
+            name: String::new(),
+            discount,
+            min_order_amount: Money::from_minor(10_00),
+            max_discount: None,
+            claim_starts_at: DateTime::UNIX_EPOCH + TimeDelta::days(1),
+            claim_ends_at: DateTime::UNIX_EPOCH + TimeDelta::days(2),
+            valid_until: None,
+            valid_days: None,
+            total_quantity: 1,
+            issued_quantity: 0,
+        }
+    }
+
+    fn day(days: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(days)
+    }
+
+    #[test]
+    fn codes_are_one_in_any_case_and_refuse_strange_characters() {
+        assert_eq!("welcome10".parse::<CouponCode>(), "WELCOME10".parse());
+        for text in ["", "a b", "쿠폰", "x;y", &"x".repeat(65)] {
+            assert!(text.parse::<CouponCode>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_discount_is_capped_by_its_maximum_and_by_the_total() {
+        let mut fixed = coupon(Discount::Fixed(Money::from_minor(50_00)));
+        assert_eq!(fixed.discount_on(Money::from_minor(20_00)), Ok(Money::from_minor(20_00)));
+        assert!(fixed.discount_on(Money::from_minor(9_99)).is_err());
+        fixed.max_discount = Some(Money::from_minor(3_00));
+        assert_eq!(fixed.discount_on(Money::from_minor(20_00)), Ok(Money::from_minor(3_00)));
+        let tenth = coupon(Discount::Percent(Decimal::TEN));
+        assert_eq!(tenth.discount_on(Money::from_minor(10_09)), Ok(Money::from_minor(1_00)));
+    }
+
+    #[test]
+    fn it_is_issued_inside_its_window_and_up_to_its_total() {
+        let mut coupon = coupon(Discount::Percent(Decimal::TEN));
+        let mut claim = |at| coupon.issue(UserCouponId(1), UserId(1), at);
+        assert_eq!(claim(day(0)), Err(ClaimRefusal::NotStarted(day(1))));
+        assert_eq!(claim(day(2)), Err(ClaimRefusal::Ended(day(2))));
+        assert_eq!(claim(day(1)).map(|issued| issued.ticket), Ok(1));
+        assert_eq!(claim(day(1)), Err(ClaimRefusal::SoldOut));
+    }
+
+    #[test]
+    fn the_earlier_end_of_validity_counts() {
+        let mut coupon = coupon(Discount::Percent(Decimal::TEN));
+        coupon.valid_days = Some(7);
+        coupon.valid_until = Some(day(5));
+        let mut issued = coupon.issue(UserCouponId(1), UserId(1), day(1)).unwrap();
+        assert_eq!(issued.expires_at, Some(day(5)));
+        assert_eq!(issued.check_usable(day(5)), Err(CouponFault::Expired));
+        assert_eq!(issued.redeem(day(4)), Ok(()));
+        assert_eq!(issued.redeem(day(4)), Err(CouponFault::AlreadyUsed));
+    }
+}

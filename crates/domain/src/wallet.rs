@@ -1,0 +1,216 @@
+//! Prepaid wallets and the ledger behind them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::{Money, OrderId, RepositoryError, UserId};
+
+/// A customer's prepaid balance. It always equals the sum of the customer's ledger entries and is never
+/// negative.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wallet {
+    /// The owner.
+    pub user: UserId,
+    /// What can be spent.
+    pub balance: Money,
+}
+
+/// What a shop allows for charging wallets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WalletPolicy {
+    /// The least that can be charged at once.
+    pub min_charge: Money,
+    /// What no balance may pass by charging.
+    pub max_balance: Money,
+}
+
+/// One movement of money in a wallet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Whose wallet.
+    pub user: UserId,
+    /// Why money moved.
+    pub kind: LedgerKind,
+    /// Signed: what was added to the balance.
+    pub amount: Money,
+    /// The balance once it was added.
+    pub balance_after: Money,
+    /// The order that was paid or refunded.
+    pub order: Option<OrderId>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Why money moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerKind {
+    /// The customer charged the wallet.
+    Charge,
+    /// An order was paid.
+    Use,
+    /// A paid order was cancelled.
+    Refund,
+    /// An administrator corrected the balance.
+    Adjust,
+}
+
+/// Why a wallet was not charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChargeRefusal {
+    /// Less than [`WalletPolicy::min_charge`].
+    #[error("the least that can be charged is {minimum}")]
+    BelowMinimum {
+        /// The least that can be charged.
+        minimum: Money,
+    },
+    /// The balance would pass [`WalletPolicy::max_balance`].
+    #[error("the balance {balance} would pass {maximum}")]
+    LimitExceeded {
+        /// The balance as it is.
+        balance: Money,
+        /// The most it may become.
+        maximum: Money,
+    },
+}
+
+/// The balance does not cover an amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{required} is needed and {available} is there")]
+pub struct InsufficientBalance {
+    /// What was to be paid.
+    pub required: Money,
+    /// The balance.
+    pub available: Money,
+}
+
+impl Wallet {
+    /// Adds money that the customer paid in.
+    ///
+    /// # Errors
+    /// [`ChargeRefusal`]; the wallet is then unchanged.
+    pub fn charge(
+        &mut self,
+        amount: Money,
+        policy: WalletPolicy,
+        now: DateTime<Utc>,
+    ) -> Result<LedgerEntry, ChargeRefusal> {
+        if amount < policy.min_charge {
+            return Err(ChargeRefusal::BelowMinimum { minimum: policy.min_charge });
+        }
+        match self.balance.checked_add(amount) {
+            Ok(balance) if balance <= policy.max_balance => {
+                self.balance = balance;
+                Ok(self.entry(LedgerKind::Charge, amount, None, now))
+            }
+            Ok(_) | Err(_) => {
+                Err(ChargeRefusal::LimitExceeded { balance: self.balance, maximum: policy.max_balance })
+            }
+        }
+    }
+
+    /// Takes the price of an order out. An order that costs nothing leaves no ledger entry.
+    ///
+    /// # Errors
+    /// [`InsufficientBalance`]; the wallet is then unchanged.
+    pub fn debit(
+        &mut self,
+        amount: Money,
+        order: OrderId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<LedgerEntry>, InsufficientBalance> {
+        self.covers(amount)?;
+        if amount == Money::ZERO {
+            return Ok(None);
+        }
+        let refused = InsufficientBalance { required: amount, available: self.balance };
+        self.balance = self.balance.checked_sub(amount).map_err(|_| refused)?;
+        let taken = Money::ZERO.checked_sub(amount).map_err(|_| refused)?;
+        Ok(Some(self.entry(LedgerKind::Use, taken, Some(order), now)))
+    }
+
+    /// Whether the balance covers an amount.
+    ///
+    /// # Errors
+    /// [`InsufficientBalance`] when it does not.
+    pub fn covers(&self, amount: Money) -> Result<(), InsufficientBalance> {
+        match amount <= self.balance {
+            true => Ok(()),
+            false => Err(InsufficientBalance { required: amount, available: self.balance }),
+        }
+    }
+
+    fn entry(
+        &self,
+        kind: LedgerKind,
+        amount: Money,
+        order: Option<OrderId>,
+        at: DateTime<Utc>,
+    ) -> LedgerEntry {
+        LedgerEntry { user: self.user, kind, amount, balance_after: self.balance, order, at }
+    }
+}
+
+/// Wallets as stored.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait WalletRepository: Send {
+    /// The wallets of these customers, locked until the unit of work ends.
+    ///
+    /// MUST lock rows in ascending id order; absent and deleted customers are omitted.
+    async fn lock_many(
+        &mut self,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, Wallet>, RepositoryError>;
+
+    /// Appends the entries to the ledger, in order, and moves each balance by the sum of its entries.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] rather than let a balance become negative.
+    async fn post(&mut self, entries: &[LedgerEntry]) -> Result<(), RepositoryError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> WalletPolicy {
+        WalletPolicy { min_charge: Money::from_minor(100), max_balance: Money::from_minor(1_000_00) }
+    }
+
+    fn wallet(minor: i64) -> Wallet {
+        Wallet { user: UserId(1), balance: Money::from_minor(minor) }
+    }
+
+    #[test]
+    fn charging_adds_up_to_the_cap_and_not_beyond() {
+        let mut wallet = wallet(900_00);
+        let entry = wallet.charge(Money::from_minor(100_00), policy(), DateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(
+            (wallet.balance, entry.balance_after),
+            (Money::from_minor(1_000_00), Money::from_minor(1_000_00))
+        );
+        let refused = wallet.charge(Money::from_minor(1_00), policy(), DateTime::UNIX_EPOCH).unwrap_err();
+        assert_eq!(
+            refused,
+            ChargeRefusal::LimitExceeded { balance: wallet.balance, maximum: policy().max_balance }
+        );
+    }
+
+    #[test]
+    fn charging_below_the_minimum_changes_nothing() {
+        let mut wallet = wallet(0);
+        assert!(wallet.charge(Money::from_minor(99), policy(), DateTime::UNIX_EPOCH).is_err());
+        assert_eq!(wallet.balance, Money::ZERO);
+        assert!(wallet.charge(Money::from_minor(i64::MAX), policy(), DateTime::UNIX_EPOCH).is_err());
+    }
+
+    #[test]
+    fn a_debit_never_overdraws() {
+        let mut wallet = wallet(10_00);
+        assert!(wallet.debit(Money::from_minor(10_01), OrderId(1), DateTime::UNIX_EPOCH).is_err());
+        let entry =
+            wallet.debit(Money::from_minor(10_00), OrderId(1), DateTime::UNIX_EPOCH).unwrap().unwrap();
+        assert_eq!((wallet.balance, entry.amount), (Money::ZERO, Money::from_minor(-10_00)));
+    }
+}
