@@ -1,1 +1,42 @@
-//! application
+//! What the shop does: use cases over the rules of [`jangteo_domain`], and the ports to the outside.
+//!
+//! Every write goes one way. A [`Batcher`] queues commands of one [`Operation`] and executes what has queued in one
+//! [`UnitOfWork`]: lock, look up idempotency keys, decide each command in arrival order, write with set-based
+//! statements, commit once, answer each caller. Reads go straight to the [`queries`] ports.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | a use case | [`place_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`] |
+//! | how commands share a transaction | [`batcher`], [`operation`] |
+//! | how a retry gets the same answer | [`idempotency`], [`operation`] |
+//! | what goes to the data platform | [`outbox`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`audit`] |
+
+pub mod audit;
+pub mod batcher;
+pub mod charge_wallets;
+pub mod claim_coupons;
+pub mod clock;
+pub mod coupon_gate;
+pub mod idempotency;
+pub mod ids;
+pub mod operation;
+pub mod outbox;
+pub mod place_orders;
+pub mod queries;
+pub mod register_users;
+pub mod seeding;
+mod snapshot;
+pub mod unit_of_work;
+
+#[cfg(test)]
+mod mocks;
+
+pub use audit::{Audit, AuditReport};
+pub use batcher::{Batcher, BatcherSettings};
+pub use clock::{Clock, SystemClock};
+pub use coupon_gate::CouponGate;
+pub use idempotency::IdempotencyKey;
+pub use ids::{IdAllocator, Sequence};
+pub use operation::{Answer, Operation, Submission, WriteError};
+pub use unit_of_work::{Database, UnitOfWork};

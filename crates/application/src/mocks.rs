@@ -1,0 +1,1 @@
+//! A unit of work made of mocks: each test expects just what it is about, anything else panics.

@@ -1,0 +1,190 @@
+//! Reading without a transaction.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use jangteo_domain::coupon::UserCouponState;
+use jangteo_domain::order::OrderStatus;
+use jangteo_domain::wallet::LedgerKind;
+use jangteo_domain::{
+    CouponCode, CouponId, Money, Order, OrderId, ProductId, RepositoryError, StoreId, User, UserId, Wallet,
+};
+
+/// Which page of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PageRequest {
+    /// From 0.
+    pub page: u32,
+    /// Entries on a page.
+    pub size: u32,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The entries.
+    pub content: Vec<T>,
+    /// Which page.
+    pub request: PageRequest,
+    /// Entries on all pages.
+    pub total: u64,
+}
+
+/// What products can be sorted by; ids break ties, in the same direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProductSort {
+    /// When they came into the catalogue.
+    CreatedAt,
+    /// Their price.
+    Price,
+    /// Their name.
+    Name,
+    /// How often they were sold.
+    SalesVolume,
+}
+
+/// Up or down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Smallest first.
+    Ascending,
+    /// Largest first.
+    Descending,
+}
+
+/// Which products to list. Only those on sale are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProductList {
+    /// Which page.
+    pub page: PageRequest,
+    /// Sorted by what.
+    pub sort: ProductSort,
+    /// In which direction.
+    pub direction: Direction,
+}
+
+/// A product on sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductView {
+    /// Identity.
+    pub id: ProductId,
+    /// Who sells it.
+    pub store: StoreId,
+    /// The seller's name.
+    pub store_name: String,
+    /// Name.
+    pub name: String,
+    /// Description.
+    pub description: String,
+    /// Price of one piece.
+    pub price: Money,
+    /// Pieces left.
+    pub stock: i64,
+    /// Pieces sold so far.
+    pub sales_volume: i64,
+    /// When it came into the catalogue.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A product that sold well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PopularProduct {
+    /// Identity.
+    pub id: ProductId,
+    /// Name.
+    pub name: String,
+    /// Price of one piece.
+    pub price: Money,
+    /// Pieces sold in the window.
+    pub sold: i64,
+}
+
+/// Products that sold well, best first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PopularProducts {
+    /// The products.
+    pub products: Vec<PopularProduct>,
+    /// As of when.
+    pub generated_at: DateTime<Utc>,
+}
+
+/// What everybody may see.
+#[async_trait]
+pub trait CatalogueQueries: Send + Sync {
+    /// Products on sale.
+    async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError>;
+
+    /// One product on sale.
+    async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError>;
+
+    /// The `limit` products on sale that sold most pieces in the last `days` days, reaching back to the hour that
+    /// contains the beginning.
+    async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError>;
+}
+
+/// A movement of money as the customer sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerLine {
+    /// Identity; later ones are larger.
+    pub id: i64,
+    /// Why money moved.
+    pub kind: LedgerKind,
+    /// Signed.
+    pub amount: Money,
+    /// The balance after it.
+    pub balance_after: Money,
+    /// The order that was paid or refunded.
+    pub order: Option<OrderId>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A coupon as its holder sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldCoupon {
+    /// Which coupon.
+    pub coupon: CouponId,
+    /// Its code.
+    pub code: CouponCode,
+    /// Its title.
+    pub name: String,
+    /// Whether it still can be used.
+    pub state: UserCouponState,
+    /// When it was claimed.
+    pub claimed_at: DateTime<Utc>,
+    /// From when it can no longer be used, if ever.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What belongs to one customer.
+#[async_trait]
+pub trait CustomerQueries: Send + Sync {
+    /// The customer.
+    async fn user(&self, user: UserId) -> Result<Option<User>, RepositoryError>;
+
+    /// The wallet; `None` for an unknown customer.
+    async fn wallet(&self, user: UserId) -> Result<Option<Wallet>, RepositoryError>;
+
+    /// What moved in the wallet, latest first.
+    async fn ledger(&self, user: UserId, page: PageRequest) -> Result<Page<LedgerLine>, RepositoryError>;
+
+    /// The customer's coupons, in the order they were claimed.
+    async fn coupons(&self, user: UserId) -> Result<Vec<HeldCoupon>, RepositoryError>;
+
+    /// The customer's orders, latest first.
+    async fn orders(
+        &self,
+        user: UserId,
+        status: Option<OrderStatus>,
+        page: PageRequest,
+    ) -> Result<Page<Order>, RepositoryError>;
+
+    /// One order, whoever placed it.
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, RepositoryError>;
+}
+
+/// Whether the database answers.
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// Asks it something trivial.
+    async fn check(&self) -> Result<(), RepositoryError>;
+}

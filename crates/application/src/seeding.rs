@@ -1,0 +1,91 @@
+//! Filling an empty shop, for demos and load tests.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use jangteo_domain::coupon::Discount;
+use jangteo_domain::user::Profile;
+use jangteo_domain::{CouponCode, Money, RepositoryError};
+
+/// What a shop should have. Ids are given by place: the first customer is 1, the first product is 1. What is there
+/// already stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct SeedPlan {
+    /// Customers with what their wallets are charged with at first.
+    pub users: Vec<(Profile, Money)>,
+    /// Products.
+    pub products: Vec<SeedProduct>,
+    /// Coupons.
+    pub coupons: Vec<SeedCoupon>,
+}
+
+/// A product to put into the catalogue.
+#[derive(Debug, Clone)]
+pub struct SeedProduct {
+    /// Name.
+    pub name: String,
+    /// Description.
+    pub description: String,
+    /// Price of one piece.
+    pub price: Money,
+    /// Pieces received at first.
+    pub stock: i64,
+}
+
+/// A coupon to put on offer.
+#[derive(Debug, Clone)]
+pub struct SeedCoupon {
+    /// Its code.
+    pub code: CouponCode,
+    /// A title for people.
+    pub name: String,
+    /// What it takes off.
+    pub discount: Discount,
+    /// The least total that it can be used on.
+    pub min_order_amount: Money,
+    /// The most it takes off.
+    pub max_discount: Option<Money>,
+    /// From when it can be claimed.
+    pub claim_starts_at: DateTime<Utc>,
+    /// Until when it can be claimed.
+    pub claim_ends_at: DateTime<Utc>,
+    /// For how many days after the claim it can be used.
+    pub valid_days: Option<u32>,
+    /// How many are issued at most.
+    pub total_quantity: i64,
+}
+
+/// How far seeding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeedProgress {
+    /// What is being created: "users", "products" or "coupons".
+    pub what: &'static str,
+    /// How many are there, found or created.
+    pub done: usize,
+    /// How many there should be.
+    pub total: usize,
+}
+
+/// What seeding created, beside what was there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeedReport {
+    /// Customers.
+    pub users: usize,
+    /// Products.
+    pub products: usize,
+    /// Coupons.
+    pub coupons: usize,
+}
+
+/// Fills a shop.
+#[async_trait]
+pub trait Seeder: Send + Sync {
+    /// Whether the shop has neither customers nor products.
+    async fn is_empty(&self) -> Result<bool, RepositoryError>;
+
+    /// Creates what the plan has and the shop lacks, in batches, telling how far it is.
+    async fn seed(
+        &self,
+        plan: &SeedPlan,
+        progress: &(dyn Fn(SeedProgress) + Send + Sync),
+    ) -> Result<SeedReport, RepositoryError>;
+}

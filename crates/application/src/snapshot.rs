@@ -1,0 +1,182 @@
+//! Domain values as JSON: what events carry and what idempotency records keep. Money is a string with two decimals.
+
+use chrono::{DateTime, Utc};
+use jangteo_domain::order::{AppliedCoupon, Order, OrderLine, OrderStatus};
+use jangteo_domain::{Money, OrderId, ProductId, Quantity, UserCouponId, UserId};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Writes a value whose serialisation cannot fail: a struct of strings, numbers and lists.
+pub(crate) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain data serialises")
+}
+
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+/// Money as a string with two decimals.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MoneyText(pub Money);
+
+impl Serialize for MoneyText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for MoneyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A moment as an ISO-8601 text in UTC.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment(pub DateTime<Utc>);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.format("%Y-%m-%dT%H:%M:%S%.6fZ"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// An order in full.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OrderSnapshot {
+    order_id: i64,
+    user_id: i64,
+    status: StatusSnapshot,
+    items: Vec<LineSnapshot>,
+    total_amount: MoneyText,
+    discount_amount: MoneyText,
+    paid_amount: MoneyText,
+    applied_coupon: Option<CouponSnapshot>,
+    created_at: Moment,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum StatusSnapshot {
+    Pending,
+    Paid,
+    Shipping,
+    Delivered,
+    Cancelled,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LineSnapshot {
+    product_id: i64,
+    name: String,
+    unit_price: MoneyText,
+    qty: i64,
+    subtotal: MoneyText,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CouponSnapshot {
+    user_coupon_id: i64,
+    code: String,
+}
+
+impl OrderSnapshot {
+    pub(crate) fn to_json(&self) -> String {
+        to_json(self)
+    }
+}
+
+impl From<&Order> for OrderSnapshot {
+    fn from(order: &Order) -> Self {
+        Self {
+            order_id: order.id.0,
+            user_id: order.user.0,
+            status: match order.status {
+                OrderStatus::Pending => StatusSnapshot::Pending,
+                OrderStatus::Paid => StatusSnapshot::Paid,
+                OrderStatus::Shipping => StatusSnapshot::Shipping,
+                OrderStatus::Delivered => StatusSnapshot::Delivered,
+                OrderStatus::Cancelled => StatusSnapshot::Cancelled,
+            },
+            items: order.lines.iter().map(LineSnapshot::from).collect(),
+            total_amount: MoneyText(order.total),
+            discount_amount: MoneyText(order.discount),
+            paid_amount: MoneyText(order.paid),
+            applied_coupon: order.coupon.as_ref().map(|coupon| CouponSnapshot {
+                user_coupon_id: coupon.user_coupon.0,
+                code: coupon.code.to_string(),
+            }),
+            created_at: Moment(order.created_at),
+        }
+    }
+}
+
+impl From<&OrderLine> for LineSnapshot {
+    fn from(line: &OrderLine) -> Self {
+        Self {
+            product_id: line.product.0,
+            name: line.name.clone(),
+            unit_price: MoneyText(line.unit_price),
+            qty: line.quantity.get(),
+            subtotal: MoneyText(line.subtotal),
+        }
+    }
+}
+
+impl TryFrom<OrderSnapshot> for Order {
+    type Error = serde_json::Error;
+
+    fn try_from(snapshot: OrderSnapshot) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            id: OrderId(snapshot.order_id),
+            user: UserId(snapshot.user_id),
+            status: match snapshot.status {
+                StatusSnapshot::Pending => OrderStatus::Pending,
+                StatusSnapshot::Paid => OrderStatus::Paid,
+                StatusSnapshot::Shipping => OrderStatus::Shipping,
+                StatusSnapshot::Delivered => OrderStatus::Delivered,
+                StatusSnapshot::Cancelled => OrderStatus::Cancelled,
+            },
+            lines: snapshot.items.into_iter().map(OrderLine::try_from).collect::<Result<_, _>>()?,
+            total: snapshot.total_amount.0,
+            discount: snapshot.discount_amount.0,
+            paid: snapshot.paid_amount.0,
+            coupon: snapshot
+                .applied_coupon
+                .map(|coupon| {
+                    let code = coupon.code.parse().map_err(serde_json::Error::custom)?;
+                    Ok::<_, serde_json::Error>(AppliedCoupon {
+                        user_coupon: UserCouponId(coupon.user_coupon_id),
+                        code,
+                    })
+                })
+                .transpose()?,
+            created_at: snapshot.created_at.0,
+        })
+    }
+}
+
+impl TryFrom<LineSnapshot> for OrderLine {
+    type Error = serde_json::Error;
+
+    fn try_from(line: LineSnapshot) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            product: ProductId(line.product_id),
+            name: line.name,
+            unit_price: line.unit_price.0,
+            quantity: Quantity::new(line.qty).map_err(serde_json::Error::custom)?,
+            subtotal: line.subtotal.0,
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! One transaction as one object.
+
+use async_trait::async_trait;
+use jangteo_domain::RepositoryError;
+use jangteo_domain::coupon::CouponRepository;
+use jangteo_domain::order::OrderRepository;
+use jangteo_domain::product::ProductRepository;
+use jangteo_domain::user::UserRepository;
+use jangteo_domain::wallet::WalletRepository;
+
+use crate::idempotency::IdempotencyRepository;
+use crate::outbox::OutboxRepository;
+
+/// Repositories over one transaction. Dropping it rolls everything back.
+///
+/// Lock order, everywhere: wallets, then products, then coupons, each by ascending id.
+#[async_trait]
+pub trait UnitOfWork: Send {
+    /// Customers.
+    fn users(&mut self) -> &mut dyn UserRepository;
+    /// Wallets and their ledger.
+    fn wallets(&mut self) -> &mut dyn WalletRepository;
+    /// Products, stock movements and sales figures.
+    fn products(&mut self) -> &mut dyn ProductRepository;
+    /// Coupons and customers' copies of them.
+    fn coupons(&mut self) -> &mut dyn CouponRepository;
+    /// Orders and payments.
+    fn orders(&mut self) -> &mut dyn OrderRepository;
+    /// Events for the data platform.
+    fn outbox(&mut self) -> &mut dyn OutboxRepository;
+    /// Outcomes by idempotency key.
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
+
+    /// Makes everything durable.
+    ///
+    /// MUST answer [`RepositoryError::Backend`], never `Transient`, when it is not known whether the commit happened:
+    /// running the work again could then do it twice.
+    async fn commit(self: Box<Self>) -> Result<(), RepositoryError>;
+}
+
+/// Where units of work begin.
+#[async_trait]
+pub trait Database: Send + Sync {
+    /// Begins a unit of work that will write.
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, RepositoryError>;
+}

@@ -1,0 +1,25 @@
+//! The rows of the database, one module per table, exactly as stored: amounts in minor units, states as text.
+//! Conversion into the domain's types, and what to do about a corrupt row, is the repositories' business.
+
+#![expect(
+    unreachable_pub,
+    reason = "DeriveEntityModel generates public items, whose types must be public too"
+)]
+
+pub mod coupon_history;
+pub mod coupons;
+pub mod hourly_sales;
+pub mod id_blocks;
+pub mod idempotency_keys;
+pub mod ledger_entries;
+pub mod order_items;
+pub mod orders;
+pub mod outbox;
+pub mod payment_history;
+pub mod payments;
+pub mod products;
+pub mod stock_movements;
+pub mod stores;
+pub mod user_coupons;
+pub mod users;
+pub mod wallets;

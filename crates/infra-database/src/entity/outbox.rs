@@ -1,0 +1,28 @@
+//! An event to be published: `outbox`.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "outbox")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// order or user_coupon.
+    pub aggregate: String,
+    pub aggregate_id: i64,
+    /// Place among the events of its aggregate: 1, 2, 3... without gaps.
+    pub sequence: i32,
+    pub event_type: String,
+    /// JSON.
+    pub payload: String,
+    /// PENDING, SENT, FAILED or DEAD.
+    pub status: String,
+    pub attempts: i32,
+    pub created_at: DateTimeUtc,
+    pub sent_at: Option<DateTimeUtc>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,70 @@
+UPDATE wallets SET balance = -1 -- ck_wallets_balance
+UPDATE products SET price = -1 -- ck_products_price
+UPDATE products SET stock = -1 -- ck_products_stock
+UPDATE products SET sales_volume = -1 -- ck_products_sales_volume
+UPDATE coupons SET kind = 'GIFT' WHERE id = 2 -- ck_coupons_kind
+UPDATE coupons SET kind = 'fixed' WHERE id = 2 -- ck_coupons_kind
+UPDATE coupons SET value = 0 -- ck_coupons_value
+UPDATE coupons SET value = 10001 WHERE id = 1 -- ck_coupons_percent
+UPDATE coupons SET min_order_amount = -1 -- ck_coupons_min_order_amount
+UPDATE coupons SET max_discount = 0 -- ck_coupons_max_discount
+UPDATE coupons SET claim_ends_at = claim_starts_at -- ck_coupons_claim_window
+UPDATE coupons SET valid_days = 0 -- ck_coupons_valid_days
+UPDATE coupons SET total_quantity = 0 WHERE id = 2 -- ck_coupons_total_quantity
+UPDATE coupons SET issued_quantity = 11 -- ck_coupons_issued_quantity
+UPDATE coupons SET issued_quantity = -1 -- ck_coupons_issued_quantity
+UPDATE user_coupons SET status = 'LOST' WHERE id = 2 -- ck_user_coupons_status
+UPDATE user_coupons SET ticket = 0 WHERE id = 2 -- ck_user_coupons_ticket
+UPDATE user_coupons SET used_at = NULL WHERE id = 1 -- ck_user_coupons_used_at
+UPDATE user_coupons SET used_at = claimed_at WHERE id = 2 -- ck_user_coupons_used_at
+UPDATE orders SET status = 'LOST' -- ck_orders_status
+UPDATE orders SET total_amount = -1, discount_amount = 0, paid_amount = -1 -- ck_orders_total_amount
+UPDATE orders SET total_amount = 0, discount_amount = -1, paid_amount = 1 -- ck_orders_discount_amount
+UPDATE orders SET total_amount = 0, discount_amount = 1, paid_amount = -1 -- ck_orders_paid_amount
+UPDATE orders SET paid_amount = 181 -- ck_orders_payable
+UPDATE coupon_history SET action = 'LOST' -- ck_coupon_history_action
+UPDATE order_items SET unit_price = -1, subtotal = -1 -- ck_order_items_unit_price
+UPDATE order_items SET quantity = 0, subtotal = 0 -- ck_order_items_quantity
+UPDATE order_items SET subtotal = 99 -- ck_order_items_subtotal
+UPDATE payments SET method = 'CARD' -- ck_payments_method
+UPDATE payments SET amount = -1 -- ck_payments_amount
+UPDATE payments SET status = 'LOST' -- ck_payments_status
+UPDATE payment_history SET from_status = 'LOST' -- ck_payment_history_from_status
+UPDATE payment_history SET to_status = 'LOST' -- ck_payment_history_to_status
+UPDATE ledger_entries SET kind = 'LOST' -- ck_ledger_entries_kind
+UPDATE ledger_entries SET amount = 0 -- ck_ledger_entries_amount
+UPDATE ledger_entries SET balance_after = -1 -- ck_ledger_entries_balance_after
+UPDATE stock_movements SET kind = 'LOST' -- ck_stock_movements_kind
+UPDATE stock_movements SET quantity = 0 -- ck_stock_movements_quantity
+UPDATE stock_movements SET stock_after = -1 -- ck_stock_movements_stock_after
+UPDATE hourly_sales SET quantity = -1 -- ck_hourly_sales_quantity
+UPDATE outbox SET aggregate = 'cart' -- ck_outbox_aggregate
+UPDATE outbox SET sequence = 0 -- ck_outbox_sequence
+UPDATE outbox SET status = 'LOST' -- ck_outbox_status
+UPDATE id_blocks SET next_id = 0 -- ck_id_blocks_next_id
+UPDATE users SET email = 'kim@example.com' WHERE id = 2 -- uq_users_email
+INSERT INTO stores VALUES (2, 'Main', '2026-11-21 09:00:00', '2026-11-21 09:00:00', NULL) -- uq_stores_name
+UPDATE coupons SET code = 'TENTH' WHERE id = 2 -- uq_coupons_code
+UPDATE user_coupons SET user_id = 1 WHERE id = 2 -- uq_user_coupons_user_id_coupon_id
+UPDATE user_coupons SET ticket = 1 WHERE id = 2 -- uq_user_coupons_coupon_id_ticket
+UPDATE order_items SET product_id = 1 WHERE line_no = 2 -- uq_order_items_product_id_order_id
+INSERT INTO outbox VALUES (2, 'order', 1, 1, 'order.paid', '{}', 'PENDING', 0, '2026-11-21 10:00:00', NULL) -- uq_outbox_aggregate_aggregate_id_sequence
+UPDATE wallets SET user_id = 2 -- fk_ledger_entries_user_id
+UPDATE products SET store_id = 9 -- fk_products_store_id
+UPDATE user_coupons SET user_id = 9 WHERE id = 2 -- fk_user_coupons_user_id
+UPDATE user_coupons SET coupon_id = 9 WHERE id = 2 -- fk_user_coupons_coupon_id
+UPDATE orders SET user_id = 9 -- fk_orders_user_id
+UPDATE orders SET user_coupon_id = 9 -- fk_orders_user_coupon_id
+UPDATE coupon_history SET user_coupon_id = 9 -- fk_coupon_history_user_coupon_id
+UPDATE coupon_history SET order_id = 9 -- fk_coupon_history_order_id
+UPDATE order_items SET order_id = 9 WHERE line_no = 1 -- fk_order_items_order_id
+UPDATE order_items SET product_id = 9 WHERE line_no = 1 -- fk_order_items_product_id
+DELETE FROM orders -- fk_
+INSERT INTO wallets VALUES (9, 0, '2026-11-21 09:00:00') -- fk_wallets_user_id
+INSERT INTO payments VALUES (9, 'POINT', 180, 'COMPLETED', NULL, '2026-11-21 10:00:00', NULL, NULL) -- fk_payments_order_id
+INSERT INTO payment_history VALUES (9, 1, 'PENDING', 'COMPLETED', NULL, '2026-11-21 10:00:00') -- fk_payment_history_order_id
+UPDATE ledger_entries SET user_id = 2 -- fk_ledger_entries_user_id
+UPDATE ledger_entries SET order_id = 9 -- fk_ledger_entries_order_id
+UPDATE stock_movements SET product_id = 9 -- fk_stock_movements_product_id
+UPDATE stock_movements SET order_id = 9 -- fk_stock_movements_order_id
+UPDATE hourly_sales SET product_id = 9 -- fk_hourly_sales_product_id
