@@ -1,1 +1,49 @@
-fn main() {}
+//! Development tasks, run as `cargo xtask <task>`.
+
+#![expect(clippy::print_stdout, reason = "its output is what a task is for")]
+
+mod bench;
+mod cargo;
+mod ci;
+mod mariadb;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Development tasks of Jangteo.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Run every test, with a MariaDB found or started for them.
+    Test {
+        /// Passed on to `cargo test`, for instance a part of a test's name.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Check the project's own conventions.
+    Tidy,
+    /// Everything that must pass before a change is merged.
+    Ci,
+    /// Build the server for release and run the benchmark against it.
+    Bench {
+        /// Passed on to the benchmark; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Test { arguments } => test::run(&arguments).map(|summary| summary.print()),
+        Task::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
+        Task::Ci => ci::run(),
+        Task::Bench { arguments } => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

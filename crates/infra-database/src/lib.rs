@@ -1,5 +1,40 @@
 //! SeaORM behind the ports of [`jangteo_application`]: SQLite and MySQL/MariaDB.
+//!
+//! [`Store`] is the way in. Writes go through one `transaction`, with a file per aggregate; reads that need no
+//! transaction are in `catalogue_queries` and `customer_queries`.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use jangteo_application::SystemClock;
+//! use jangteo_infra_database::{DatabaseSettings, Store};
+//!
+//! # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+//! let settings = DatabaseSettings { url: "sqlite://data/jangteo.db".into(), readers: 4, writers: 4 };
+//! let store = Store::connect(&settings, Arc::new(SystemClock)).await?;
+//! store.migrate_up().await?;
+//! # Ok(())
+//! # }
+//! ```
 
+mod audit;
+mod catalogue_queries;
+mod coupon;
+mod customer_queries;
+mod entity;
+mod error;
+mod id_blocks;
+mod idempotency;
+mod order;
+mod outbox;
+mod product;
+mod rows;
+mod seeding;
+mod statement;
 mod store;
+mod transaction;
+mod user;
+mod wallet;
 
+pub use error::Corrupt;
 pub use store::{ConnectError, DatabaseKind, DatabaseSettings, MigrationStatus, Store};

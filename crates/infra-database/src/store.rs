@@ -1,23 +1,33 @@
 //! The connection pools.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use jangteo_application::audit::{Audit, AuditReport};
-use jangteo_application::ids::{IdAllocator, Sequence};
-use jangteo_application::queries::*;
-use jangteo_application::seeding::*;
+use jangteo_application::queries::Readiness;
 use jangteo_application::{Clock, Database, UnitOfWork};
-use jangteo_domain::*;
+use jangteo_domain::RepositoryError;
+use jangteo_migrations::{Migrator, MigratorTrait};
+use sea_orm::sqlx::Executor;
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+
+use crate::error::failed;
+use crate::id_blocks::IdBlocks;
+use crate::transaction::Transaction;
 
 /// Where the database is and how many connections to keep.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DatabaseSettings {
     /// `sqlite://path` or `mysql://user:password@host:port/database`.
     pub url: String,
-    /// Connections for reading. (Those for writing follow from `writers`; SQLite always has one.)
+    /// Connections for reading.
     pub readers: u32,
-    /// Connections for writing, on MySQL.
+    /// Connections for writing, on MySQL. SQLite has one: it lets only one write at a time.
     pub writers: u32,
 }
 
@@ -34,11 +44,14 @@ pub enum DatabaseKind {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The URL names no supported database.
-    #[error("the database URL must start with sqlite:// or mysql://")]
+    #[error("the database URL must be sqlite://PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE")]
     UnsupportedUrl,
+    /// The folder of an SQLite database cannot be made.
+    #[error("cannot create the folder of the database")]
+    Folder(#[source] std::io::Error),
     /// It does not answer, or refuses.
     #[error("cannot connect to the database")]
-    Connection(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Connection(#[source] DbErr),
 }
 
 /// One migration and whether it was applied.
@@ -52,110 +65,192 @@ pub struct MigrationStatus {
 
 /// The database behind every port. Cheap to clone.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store(Arc<Pools>);
+
+struct Pools {
+    kind: DatabaseKind,
+    writers: DatabaseConnection,
+    readers: DatabaseConnection,
+    ids: IdBlocks,
+    clock: Arc<dyn Clock>,
+}
+
+/// Prepared statements that each connection keeps: more than there are shapes of statements.
+const STATEMENTS: usize = 1024;
+/// How long anybody waits for a free connection, and SQLite for another process's write.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A connection that rested longer is tested before it is used.
+const REST: Duration = Duration::from_secs(30);
+
+impl DatabaseKind {
+    /// The database that a URL names.
+    ///
+    /// # Errors
+    /// [`ConnectError::UnsupportedUrl`].
+    pub fn of(url: &str) -> Result<Self, ConnectError> {
+        match url.split_once("://") {
+            Some(("sqlite", path)) if !path.is_empty() && !path.contains(":memory:") => Ok(Self::Sqlite),
+            Some(("mysql" | "mariadb", _)) => Ok(Self::MySql),
+            _ => Err(ConnectError::UnsupportedUrl),
+        }
+    }
+}
 
 impl Store {
     /// Connects; creates the file and folder of an SQLite database.
-    pub async fn connect(_settings: &DatabaseSettings, _clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(settings: &DatabaseSettings, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
+        let kind = DatabaseKind::of(&settings.url)?;
+        let (writers, readers) = match kind {
+            DatabaseKind::Sqlite => {
+                create_folder(&settings.url)?;
+                (sqlite(&settings.url, 1, false).await?, sqlite(&settings.url, settings.readers, true).await?)
+            }
+            DatabaseKind::MySql => {
+                (mysql(&settings.url, settings.writers).await?, mysql(&settings.url, settings.readers).await?)
+            }
+        };
+        Ok(Self(Arc::new(Pools { kind, writers, readers, ids: IdBlocks::new(), clock })))
     }
+
     /// Which database answers.
+    #[must_use]
     pub fn kind(&self) -> DatabaseKind {
-        unimplemented!()
+        self.0.kind
     }
+
     /// Applies every migration that is missing; how many there were.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] when a migration fails.
     pub async fn migrate_up(&self) -> Result<usize, RepositoryError> {
-        unimplemented!()
+        let pending = self.migrations().await?.iter().filter(|migration| !migration.applied).count();
+        Migrator::up(&self.0.writers, None).await.map_err(failed)?;
+        Ok(pending)
     }
+
     /// Takes the last migration back, with its data; whether there was one.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] when it fails.
     pub async fn migrate_down(&self) -> Result<bool, RepositoryError> {
-        unimplemented!()
+        let applied = self.migrations().await?.iter().any(|migration| migration.applied);
+        Migrator::down(&self.0.writers, Some(1)).await.map_err(failed)?;
+        Ok(applied)
     }
+
     /// Every migration, oldest first.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] when the database does not answer.
     pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, RepositoryError> {
-        unimplemented!()
+        let pending = Migrator::get_pending_migrations(&self.0.writers).await.map_err(failed)?;
+        let pending: Vec<&str> = pending.iter().map(|migration| migration.name()).collect();
+        let all = Migrator::get_migration_files();
+        let status =
+            |name: &str| MigrationStatus { name: name.to_owned(), applied: !pending.contains(&name) };
+        Ok(all.iter().map(|migration| status(migration.name())).collect())
     }
+
     /// Closes the connections once what they do is done.
     pub async fn close(&self) {
-        unimplemented!()
+        for pool in [&self.0.writers, &self.0.readers] {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::warn!(%error, "a connection pool did not close cleanly");
+            }
+        }
+    }
+
+    /// A transaction that writes: the lock of an embedded database is taken at once, because one that is taken later
+    /// may be refused.
+    pub(crate) async fn begin_writing(&self) -> Result<DatabaseTransaction, RepositoryError> {
+        let begun = match self.0.kind {
+            DatabaseKind::Sqlite => {
+                let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
+                let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+                self.0.writers.begin_with_options(options).await
+            }
+            DatabaseKind::MySql => self.0.writers.begin().await,
+        };
+        begun.map_err(failed)
+    }
+
+    pub(crate) fn readers(&self) -> &DatabaseConnection {
+        &self.0.readers
+    }
+
+    pub(crate) fn id_blocks(&self) -> &IdBlocks {
+        &self.0.ids
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.0.clock.as_ref()
     }
 }
 
 #[async_trait]
 impl Database for Store {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, RepositoryError> {
-        unimplemented!()
+        Ok(Box::new(Transaction(self.begin_writing().await?)))
     }
 }
-#[async_trait]
-impl IdAllocator for Store {
-    async fn reserve(&self, _: Sequence, _: usize) -> Result<Vec<i64>, RepositoryError> {
-        unimplemented!()
-    }
-    fn give_back(&self, _: Sequence, _: Vec<i64>) {
-        unimplemented!()
-    }
-}
-#[async_trait]
-impl CatalogueQueries for Store {
-    async fn products(&self, _: ProductList) -> Result<Page<ProductView>, RepositoryError> {
-        unimplemented!()
-    }
-    async fn product(&self, _: ProductId) -> Result<Option<ProductView>, RepositoryError> {
-        unimplemented!()
-    }
-    async fn popular(&self, _: u32, _: u32) -> Result<PopularProducts, RepositoryError> {
-        unimplemented!()
-    }
-}
-#[async_trait]
-impl CustomerQueries for Store {
-    async fn user(&self, _: UserId) -> Result<Option<User>, RepositoryError> {
-        unimplemented!()
-    }
-    async fn wallet(&self, _: UserId) -> Result<Option<Wallet>, RepositoryError> {
-        unimplemented!()
-    }
-    async fn ledger(&self, _: UserId, _: PageRequest) -> Result<Page<LedgerLine>, RepositoryError> {
-        unimplemented!()
-    }
-    async fn coupons(&self, _: UserId) -> Result<Vec<HeldCoupon>, RepositoryError> {
-        unimplemented!()
-    }
-    async fn orders(
-        &self,
-        _: UserId,
-        _: Option<order::OrderStatus>,
-        _: PageRequest,
-    ) -> Result<Page<Order>, RepositoryError> {
-        unimplemented!()
-    }
-    async fn order(&self, _: OrderId) -> Result<Option<Order>, RepositoryError> {
-        unimplemented!()
-    }
-}
+
 #[async_trait]
 impl Readiness for Store {
     async fn check(&self) -> Result<(), RepositoryError> {
-        unimplemented!()
+        self.0.readers.ping().await.map_err(failed)
     }
 }
-#[async_trait]
-impl Audit for Store {
-    async fn audit(&self) -> Result<AuditReport, RepositoryError> {
-        unimplemented!()
+
+fn create_folder(url: &str) -> Result<(), ConnectError> {
+    let path = url.trim_start_matches("sqlite://").split('?').next().unwrap_or_default();
+    match Path::new(path).parent() {
+        Some(folder) => std::fs::create_dir_all(folder).map_err(ConnectError::Folder),
+        None => Ok(()),
     }
 }
-#[async_trait]
-impl Seeder for Store {
-    async fn is_empty(&self) -> Result<bool, RepositoryError> {
-        unimplemented!()
-    }
-    async fn seed(
-        &self,
-        _: &SeedPlan,
-        _: &(dyn Fn(SeedProgress) + Send + Sync),
-    ) -> Result<SeedReport, RepositoryError> {
-        unimplemented!()
-    }
+
+fn pool(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections.max(1))
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(REST)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false);
+    options
+}
+
+async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<DatabaseConnection, ConnectError> {
+    let mut options = pool(url, connections);
+    options.idle_timeout(None).max_lifetime(None).map_sqlx_sqlite_opts(move |sqlite| {
+        sqlite
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .statement_cache_capacity(STATEMENTS)
+            .pragma("query_only", if read_only { "on" } else { "off" })
+    });
+    sea_orm::Database::connect(options).await.map_err(ConnectError::Connection)
+}
+
+async fn mysql(url: &str, connections: u32) -> Result<DatabaseConnection, ConnectError> {
+    let mut options = pool(url, connections);
+    options.map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(STATEMENTS)).map_sqlx_mysql_pool_opts(
+        |pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async move {
+                    // REPEATABLE READ would lock the gaps where a missing id would be.
+                    connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+                    Ok(())
+                })
+            })
+        },
+    );
+    sea_orm::Database::connect(options).await.map_err(ConnectError::Connection)
 }

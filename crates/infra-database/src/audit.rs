@@ -1,0 +1,179 @@
+//! The audit: one query a rule, each finding the rows that break it, all on one snapshot.
+
+use async_trait::async_trait;
+use jangteo_application::audit::{Audit, AuditCheck, AuditReport};
+use jangteo_domain::RepositoryError;
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseTransaction, IsolationLevel, Statement, TransactionOptions,
+    TransactionTrait,
+};
+
+use crate::error::failed;
+use crate::store::{DatabaseKind, Store};
+
+/// A rule and a query for what breaks it: `id` is the row, `expected` and `found` are integers.
+struct Rule {
+    rule: &'static str,
+    what: &'static str,
+    query: &'static str,
+}
+
+const RULES: [Rule; 14] = [
+    Rule {
+        rule: "a wallet is the sum of its ledger entries",
+        what: "wallet of user",
+        query: "SELECT w.user_id AS id, COALESCE(l.total, 0) AS expected, w.balance AS found FROM wallets w \
+                LEFT JOIN (SELECT user_id, SUM(amount) AS total FROM ledger_entries GROUP BY user_id) l \
+                ON l.user_id = w.user_id WHERE w.balance <> COALESCE(l.total, 0)",
+    },
+    Rule {
+        rule: "the last ledger entry shows the balance",
+        what: "wallet of user",
+        query: "SELECT w.user_id AS id, e.balance_after AS expected, w.balance AS found FROM wallets w \
+                JOIN (SELECT user_id, MAX(id) AS last FROM ledger_entries GROUP BY user_id) l ON l.user_id = w.user_id \
+                JOIN ledger_entries e ON e.id = l.last WHERE e.balance_after <> w.balance",
+    },
+    Rule {
+        rule: "stock is what was received less what was sold and not returned",
+        what: "product",
+        query: "SELECT p.id AS id, COALESCE(m.total, 0) AS expected, p.stock AS found FROM products p \
+                LEFT JOIN (SELECT product_id, SUM(quantity) AS total FROM stock_movements GROUP BY product_id) m \
+                ON m.product_id = p.id WHERE p.stock <> COALESCE(m.total, 0)",
+    },
+    Rule {
+        rule: "the last stock movement shows the stock",
+        what: "product",
+        query: "SELECT p.id AS id, m.stock_after AS expected, p.stock AS found FROM products p \
+                JOIN (SELECT product_id, MAX(id) AS last FROM stock_movements GROUP BY product_id) l \
+                ON l.product_id = p.id JOIN stock_movements m ON m.id = l.last WHERE m.stock_after <> p.stock",
+    },
+    Rule {
+        rule: "sales volume is the pieces in orders that were paid and not cancelled",
+        what: "product",
+        query: "SELECT p.id AS id, COALESCE(s.total, 0) AS expected, p.sales_volume AS found FROM products p \
+                LEFT JOIN (SELECT i.product_id, SUM(i.quantity) AS total FROM order_items i \
+                JOIN orders o ON o.id = i.order_id WHERE o.status IN ('PAID', 'SHIPPING', 'DELIVERED') \
+                GROUP BY i.product_id) s ON s.product_id = p.id WHERE p.sales_volume <> COALESCE(s.total, 0)",
+    },
+    Rule {
+        rule: "hourly sales add up to the sales volume",
+        what: "product",
+        query: "SELECT p.id AS id, p.sales_volume AS expected, COALESCE(h.total, 0) AS found FROM products p \
+                LEFT JOIN (SELECT product_id, SUM(quantity) AS total FROM hourly_sales GROUP BY product_id) h \
+                ON h.product_id = p.id WHERE p.sales_volume <> COALESCE(h.total, 0)",
+    },
+    Rule {
+        rule: "an order's total is the sum of its lines",
+        what: "order",
+        query: "SELECT o.id AS id, COALESCE(i.total, 0) AS expected, o.total_amount AS found FROM orders o \
+                LEFT JOIN (SELECT order_id, SUM(subtotal) AS total FROM order_items GROUP BY order_id) i \
+                ON i.order_id = o.id WHERE i.total IS NULL OR o.total_amount <> i.total",
+    },
+    Rule {
+        rule: "each line of a sold order took its pieces out of the stock",
+        what: "order",
+        query: "SELECT i.order_id AS id, i.quantity AS expected, COALESCE(m.taken, 0) AS found FROM order_items i \
+                JOIN orders o ON o.id = i.order_id \
+                LEFT JOIN (SELECT order_id, product_id, -SUM(quantity) AS taken FROM stock_movements \
+                WHERE order_id IS NOT NULL GROUP BY order_id, product_id) m \
+                ON m.order_id = i.order_id AND m.product_id = i.product_id \
+                WHERE i.quantity * (CASE WHEN o.status = 'CANCELLED' THEN 0 ELSE 1 END) <> COALESCE(m.taken, 0)",
+    },
+    Rule {
+        rule: "what was paid and not refunded is what the ledger took",
+        what: "order",
+        query: "SELECT o.id AS id, o.paid_amount AS expected, COALESCE(l.taken, 0) AS found FROM orders o \
+                LEFT JOIN (SELECT order_id, -SUM(amount) AS taken FROM ledger_entries WHERE order_id IS NOT NULL \
+                GROUP BY order_id) l ON l.order_id = o.id \
+                WHERE o.paid_amount * (CASE WHEN o.status IN ('PENDING', 'CANCELLED') THEN 0 ELSE 1 END) \
+                <> COALESCE(l.taken, 0)",
+    },
+    Rule {
+        rule: "every paid order has one completed payment of what was paid",
+        what: "order",
+        query: "SELECT o.id AS id, o.paid_amount AS expected, COALESCE(p.amount, -1) AS found FROM orders o \
+                LEFT JOIN payments p ON p.order_id = o.id AND p.status = 'COMPLETED' \
+                WHERE o.status IN ('PAID', 'SHIPPING', 'DELIVERED') AND (p.order_id IS NULL OR p.amount <> o.paid_amount)",
+    },
+    Rule {
+        rule: "every paid order has its events, numbered without gaps",
+        what: "order",
+        query: "SELECT o.id AS id, COALESCE(e.last, 1) AS expected, COALESCE(e.events, 0) AS found FROM orders o \
+                LEFT JOIN (SELECT aggregate_id, COUNT(*) AS events, MAX(sequence) AS last FROM outbox \
+                WHERE aggregate = 'order' GROUP BY aggregate_id) e ON e.aggregate_id = o.id \
+                WHERE o.status <> 'PENDING' AND (e.events IS NULL OR e.events <> e.last)",
+    },
+    Rule {
+        rule: "a coupon counts those that were issued, and never more than there are",
+        what: "coupon",
+        query: "SELECT c.id AS id, COALESCE(u.issued, 0) AS expected, c.issued_quantity AS found FROM coupons c \
+                LEFT JOIN (SELECT coupon_id, COUNT(*) AS issued FROM user_coupons GROUP BY coupon_id) u \
+                ON u.coupon_id = c.id WHERE c.issued_quantity <> COALESCE(u.issued, 0) \
+                OR c.issued_quantity > c.total_quantity",
+    },
+    Rule {
+        rule: "winners hold the first tickets, without gaps",
+        what: "coupon",
+        query: "SELECT coupon_id AS id, COUNT(*) AS expected, MAX(ticket) AS found FROM user_coupons \
+                GROUP BY coupon_id HAVING COUNT(*) <> MAX(ticket)",
+    },
+    Rule {
+        rule: "a used coupon is used by one order, and an order's coupon is used",
+        what: "user coupon",
+        query: "SELECT u.id AS id, CASE WHEN u.status = 'USED' THEN 1 ELSE 0 END AS expected, \
+                COALESCE(o.uses, 0) AS found FROM user_coupons u \
+                LEFT JOIN (SELECT user_coupon_id, COUNT(*) AS uses FROM orders WHERE status <> 'CANCELLED' \
+                AND user_coupon_id IS NOT NULL GROUP BY user_coupon_id) o ON o.user_coupon_id = u.id \
+                WHERE COALESCE(o.uses, 0) <> (CASE WHEN u.status = 'USED' THEN 1 ELSE 0 END)",
+    },
+];
+
+#[async_trait]
+impl Audit for Store {
+    async fn audit(&self) -> Result<AuditReport, RepositoryError> {
+        let snapshot = self.snapshot().await?;
+        let mut checks = Vec::with_capacity(RULES.len());
+        for rule in &RULES {
+            checks.push(AuditCheck { rule: rule.rule, violations: violations(&snapshot, rule).await? });
+        }
+        Ok(AuditReport { checks })
+    }
+}
+
+impl Store {
+    /// A transaction in which every query sees the data as the first one did.
+    async fn snapshot(&self) -> Result<DatabaseTransaction, RepositoryError> {
+        let options = match self.kind() {
+            DatabaseKind::Sqlite => TransactionOptions::default(),
+            DatabaseKind::MySql => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                sqlite_transaction_mode: None,
+            },
+        };
+        self.readers().begin_with_options(options).await.map_err(failed)
+    }
+}
+
+async fn violations(snapshot: &DatabaseTransaction, rule: &Rule) -> Result<Vec<String>, RepositoryError> {
+    // Sums are DECIMALs on MySQL.
+    let integer = match snapshot.get_database_backend() {
+        sea_orm::DbBackend::MySql => "SIGNED",
+        _ => "INTEGER",
+    };
+    let query = format!(
+        "SELECT id, CAST(expected AS {integer}) AS expected, CAST(found AS {integer}) AS found \
+         FROM ({}) v ORDER BY id LIMIT {}",
+        rule.query,
+        AuditCheck::MOST_VIOLATIONS
+    );
+    let statement = Statement::from_string(snapshot.get_database_backend(), query);
+    let rows = snapshot.query_all_raw(statement).await.map_err(failed)?;
+    rows.into_iter()
+        .map(|row| {
+            let read = |column| row.try_get::<i64>("", column).map_err(failed);
+            let (id, expected, found) = (read("id")?, read("expected")?, read("found")?);
+            Ok(format!("{} {id}: expected {expected}, found {found}", rule.what))
+        })
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! What everybody may see.
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use jangteo_application::queries::{
+    CatalogueQueries, Direction, Page, PopularProduct, PopularProducts, ProductList, ProductSort, ProductView,
+};
+use jangteo_domain::{Money, ProductId, RepositoryError, StoreId};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoColumnRef, JoinType, Order, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use crate::entity::{hourly_sales, products, stores};
+use crate::error::failed;
+use crate::product::hour;
+use crate::store::Store;
+
+#[async_trait]
+impl CatalogueQueries for Store {
+    async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError> {
+        let column = match list.sort {
+            ProductSort::CreatedAt => products::Column::CreatedAt,
+            ProductSort::Price => products::Column::Price,
+            ProductSort::Name => products::Column::Name,
+            ProductSort::SalesVolume => products::Column::SalesVolume,
+        };
+        let direction = match list.direction {
+            Direction::Ascending => Order::Asc,
+            Direction::Descending => Order::Desc,
+        };
+        let total = self.count(Query::select().from(products::Entity).and_where(on_sale()).take()).await?;
+        let select = product_columns()
+            .and_where(on_sale())
+            .order_by((products::Entity, column), direction.clone())
+            .order_by((products::Entity, products::Column::Id), direction)
+            .limit(u64::from(list.page.size))
+            .offset(u64::from(list.page.page) * u64::from(list.page.size))
+            .take();
+        let rows = ProductRow::find_by_statement(self.readers().get_database_backend().build(&select));
+        let content =
+            rows.all(self.readers()).await.map_err(failed)?.into_iter().map(ProductView::from).collect();
+        Ok(Page { content, request: list.page, total })
+    }
+
+    async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError> {
+        let select = product_columns()
+            .and_where(on_sale())
+            .and_where(Expr::col((products::Entity, products::Column::Id)).eq(id.0))
+            .take();
+        let row = ProductRow::find_by_statement(self.readers().get_database_backend().build(&select));
+        Ok(row.one(self.readers()).await.map_err(failed)?.map(ProductView::from))
+    }
+
+    async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError> {
+        let generated_at = self.clock().now();
+        let from_hour = hour(generated_at - TimeDelta::days(i64::from(days)));
+        let sold = Expr::col((hourly_sales::Entity, hourly_sales::Column::Quantity)).sum();
+        let product = |column| (products::Entity, column);
+        let select = Query::select()
+            .columns([
+                product(products::Column::Id),
+                product(products::Column::Name),
+                product(products::Column::Price),
+            ])
+            // A sum is a DECIMAL on MySQL.
+            .expr_as(sold.clone().cast_as(self.big_integer()), Alias::new("sold"))
+            .from(hourly_sales::Entity)
+            .inner_join(
+                products::Entity,
+                Expr::col(product(products::Column::Id))
+                    .equals((hourly_sales::Entity, hourly_sales::Column::ProductId)),
+            )
+            .and_where(Expr::col((hourly_sales::Entity, hourly_sales::Column::Hour)).gte(from_hour))
+            .and_where(on_sale())
+            .group_by_columns([
+                product(products::Column::Id),
+                product(products::Column::Name),
+                product(products::Column::Price),
+            ])
+            .and_having(sold.clone().gt(0))
+            .order_by_expr(sold, Order::Desc)
+            .order_by(product(products::Column::Id), Order::Asc)
+            .limit(u64::from(limit))
+            .take();
+        let rows = PopularRow::find_by_statement(self.readers().get_database_backend().build(&select));
+        let rows = rows.all(self.readers()).await.map_err(failed)?;
+        let products = rows
+            .into_iter()
+            .map(|row| PopularProduct {
+                id: ProductId(row.id),
+                name: row.name,
+                price: Money::from_minor(row.price),
+                sold: row.sold,
+            })
+            .collect();
+        Ok(PopularProducts { products, generated_at })
+    }
+}
+
+impl Store {
+    /// How many rows a query finds; it must have no columns yet.
+    pub(crate) async fn count(&self, mut select: SelectStatement) -> Result<u64, RepositoryError> {
+        let select = select.expr_as(Expr::cust("COUNT(*)"), Alias::new("total")).take();
+        let statement = self.readers().get_database_backend().build(&select);
+        let row = self.readers().query_one_raw(statement).await.map_err(failed)?;
+        let total: i64 = row.map_or(Ok(0), |row| row.try_get("", "total")).map_err(failed)?;
+        Ok(u64::try_from(total).unwrap_or(0))
+    }
+
+    /// What a 64-bit integer is called in a CAST.
+    fn big_integer(&self) -> &'static str {
+        match self.kind() {
+            crate::DatabaseKind::Sqlite => "INTEGER",
+            crate::DatabaseKind::MySql => "SIGNED",
+        }
+    }
+}
+
+fn on_sale() -> Expr {
+    Expr::col((products::Entity, products::Column::Active))
+        .eq(true)
+        .and(Expr::col((products::Entity, products::Column::DeletedAt)).is_null())
+}
+
+fn product_columns() -> SelectStatement {
+    let product = |column: products::Column| (products::Entity, column).into_column_ref();
+    Query::select()
+        .columns([
+            product(products::Column::Id),
+            product(products::Column::StoreId),
+            product(products::Column::Name),
+            product(products::Column::Description),
+            product(products::Column::Price),
+            product(products::Column::Stock),
+            product(products::Column::SalesVolume),
+            product(products::Column::CreatedAt),
+        ])
+        .expr_as(Expr::col((stores::Entity, stores::Column::Name)), Alias::new("store_name"))
+        .from(products::Entity)
+        .join(
+            JoinType::InnerJoin,
+            stores::Entity,
+            Expr::col((stores::Entity, stores::Column::Id))
+                .equals((products::Entity, products::Column::StoreId)),
+        )
+        .take()
+}
+
+#[derive(FromQueryResult)]
+struct ProductRow {
+    id: i64,
+    store_id: i64,
+    store_name: String,
+    name: String,
+    description: String,
+    price: i64,
+    stock: i64,
+    sales_volume: i64,
+    created_at: DateTime<Utc>,
+}
+
+impl From<ProductRow> for ProductView {
+    fn from(row: ProductRow) -> Self {
+        Self {
+            id: ProductId(row.id),
+            store: StoreId(row.store_id),
+            store_name: row.store_name,
+            name: row.name,
+            description: row.description,
+            price: Money::from_minor(row.price),
+            stock: row.stock,
+            sales_volume: row.sales_volume,
+            created_at: row.created_at,
+        }
+    }
+}
+
+#[derive(FromQueryResult)]
+struct PopularRow {
+    id: i64,
+    name: String,
+    price: i64,
+    sold: i64,
+}

@@ -1,0 +1,180 @@
+//! Coupons and customers' copies of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use jangteo_domain::coupon::{Coupon, CouponCode, CouponRepository, Redemption, UserCoupon, UserCouponState};
+use jangteo_domain::{CouponId, RepositoryError, UserId};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, NotSet, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use crate::entity::{coupon_history, coupons, user_coupons};
+use crate::error::{all_changed, failed};
+use crate::statement::{by_key, insert, padded};
+use crate::transaction::Transaction;
+
+#[async_trait]
+impl CouponRepository for Transaction {
+    async fn find_many(
+        &mut self,
+        codes: &BTreeSet<CouponCode>,
+    ) -> Result<BTreeMap<CouponCode, Coupon>, RepositoryError> {
+        let mut found = BTreeMap::new();
+        for list in padded(codes.iter().map(CouponCode::as_str)) {
+            let rows = coupons::Entity::find()
+                .filter(coupons::Column::Code.is_in(list))
+                .all(&self.0)
+                .await
+                .map_err(failed)?;
+            collect(rows, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// By id, because that is the order of locking; codes have another.
+    async fn lock_many(
+        &mut self,
+        codes: &BTreeSet<CouponCode>,
+    ) -> Result<BTreeMap<CouponCode, Coupon>, RepositoryError> {
+        let ids: BTreeSet<i64> = self.find_many(codes).await?.values().map(|coupon| coupon.id.0).collect();
+        let mut locked = BTreeMap::new();
+        for list in padded(ids) {
+            let rows = coupons::Entity::find()
+                .filter(coupons::Column::Id.is_in(list))
+                .order_by_asc(coupons::Column::Id)
+                .lock_exclusive()
+                .all(&self.0)
+                .await
+                .map_err(failed)?;
+            collect(rows, &mut locked)?;
+        }
+        Ok(locked)
+    }
+
+    async fn lock_held(
+        &mut self,
+        holders: &BTreeSet<(UserId, CouponId)>,
+    ) -> Result<BTreeMap<(UserId, CouponId), UserCoupon>, RepositoryError> {
+        let mut held = BTreeMap::new();
+        for list in padded(holders.iter().copied()) {
+            let any = list.into_iter().fold(Condition::any(), |any, (user, coupon)| {
+                any.add(
+                    Condition::all()
+                        .add(user_coupons::Column::UserId.eq(user.0))
+                        .add(user_coupons::Column::CouponId.eq(coupon.0)),
+                )
+            });
+            let rows = user_coupons::Entity::find()
+                .filter(any)
+                .lock_exclusive()
+                .all(&self.0)
+                .await
+                .map_err(failed)?;
+            for row in rows {
+                let user_coupon = UserCoupon::try_from(row)?;
+                held.insert((user_coupon.user, user_coupon.coupon), user_coupon);
+            }
+        }
+        Ok(held)
+    }
+
+    async fn issue(&mut self, issued: &[UserCoupon]) -> Result<(), RepositoryError> {
+        insert(&self.0, issued.iter().map(user_coupon_row)).await?;
+        insert(
+            &self.0,
+            issued.iter().map(|issued| coupon_history::ActiveModel {
+                id: NotSet,
+                user_coupon_id: Set(issued.id.0),
+                action: Set("ISSUED".to_owned()),
+                order_id: Set(None),
+                created_at: Set(issued.claimed_at),
+            }),
+        )
+        .await?;
+        count_issued(&self.0, issued).await
+    }
+
+    async fn redeem(&mut self, redemptions: &[Redemption]) -> Result<(), RepositoryError> {
+        let Some(at) = redemptions.iter().map(|redemption| redemption.at).max() else { return Ok(()) };
+        let mut changed = 0;
+        for list in padded(redemptions.iter().map(|redemption| redemption.user_coupon.0)) {
+            changed += user_coupons::Entity::update_many()
+                .col_expr(user_coupons::Column::Status, Expr::val("USED"))
+                .col_expr(user_coupons::Column::UsedAt, Expr::val(at))
+                .filter(user_coupons::Column::Id.is_in(list))
+                .filter(user_coupons::Column::Status.eq("CLAIMED"))
+                .exec(&self.0)
+                .await
+                .map_err(failed)?
+                .rows_affected;
+        }
+        all_changed("user_coupons", changed, redemptions.len())?;
+        insert(
+            &self.0,
+            redemptions.iter().map(|redemption| coupon_history::ActiveModel {
+                id: NotSet,
+                user_coupon_id: Set(redemption.user_coupon.0),
+                action: Set("USED".to_owned()),
+                order_id: Set(Some(redemption.order.0)),
+                created_at: Set(redemption.at),
+            }),
+        )
+        .await
+    }
+}
+
+fn collect(
+    rows: Vec<coupons::Model>,
+    into: &mut BTreeMap<CouponCode, Coupon>,
+) -> Result<(), RepositoryError> {
+    for row in rows {
+        let coupon = Coupon::try_from(row)?;
+        into.insert(coupon.code.clone(), coupon);
+    }
+    Ok(())
+}
+
+/// Guarded: the counter never passes the total quantity, whatever was read before.
+async fn count_issued(
+    transaction: &DatabaseTransaction,
+    issued: &[UserCoupon],
+) -> Result<(), RepositoryError> {
+    let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
+    for issued in issued {
+        *counts.entry(issued.coupon.0).or_default() += 1;
+    }
+    let mut changed = 0;
+    for list in padded(counts.iter().map(|(&coupon, &count)| (coupon, count))) {
+        let counted = Expr::col(coupons::Column::IssuedQuantity).add(by_key(coupons::Column::Id, &list));
+        changed += coupons::Entity::update_many()
+            .col_expr(coupons::Column::IssuedQuantity, counted.clone())
+            .filter(coupons::Column::Id.is_in(list.iter().map(|&(coupon, _)| coupon)))
+            .filter(counted.lte(Expr::col(coupons::Column::TotalQuantity)))
+            .exec(transaction)
+            .await
+            .map_err(failed)?
+            .rows_affected;
+    }
+    all_changed("coupons", changed, counts.len())
+}
+
+fn user_coupon_row(issued: &UserCoupon) -> user_coupons::ActiveModel {
+    let (status, used_at) = match issued.state {
+        UserCouponState::Claimed => ("CLAIMED", None),
+        UserCouponState::Used { at } => ("USED", Some(at)),
+        UserCouponState::Expired => ("EXPIRED", None),
+    };
+    user_coupons::ActiveModel {
+        id: Set(issued.id.0),
+        user_id: Set(issued.user.0),
+        coupon_id: Set(issued.coupon.0),
+        status: Set(status.to_owned()),
+        ticket: Set(issued.ticket),
+        claimed_at: Set(issued.claimed_at),
+        expires_at: Set(issued.expires_at),
+        used_at: Set(used_at),
+    }
+}

@@ -1,0 +1,133 @@
+//! Products, stock movements and sales figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use jangteo_domain::product::{Product, ProductRepository, StockMovement};
+use jangteo_domain::{Money, ProductId, RepositoryError};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QuerySelect,
+};
+
+use crate::entity::{hourly_sales, products, stock_movements};
+use crate::error::{all_changed, failed};
+use crate::rows::stock_movement_kind;
+use crate::statement::{by_key, insert, insert_sizes, padded};
+use crate::transaction::Transaction;
+
+/// Which hour since the epoch a moment falls into.
+pub(crate) fn hour(at: DateTime<Utc>) -> i64 {
+    at.timestamp().div_euclid(3600)
+}
+
+#[async_trait]
+impl ProductRepository for Transaction {
+    async fn lock_many(
+        &mut self,
+        products: &BTreeSet<ProductId>,
+    ) -> Result<BTreeMap<ProductId, Product>, RepositoryError> {
+        let mut locked = BTreeMap::new();
+        for list in padded(products.iter().map(|product| product.0)) {
+            let rows: Vec<(i64, String, i64, i64)> = products::Entity::find()
+                .select_only()
+                .columns([
+                    products::Column::Id,
+                    products::Column::Name,
+                    products::Column::Price,
+                    products::Column::Stock,
+                ])
+                .filter(products::Column::Id.is_in(list))
+                .filter(products::Column::Active.eq(true))
+                .filter(products::Column::DeletedAt.is_null())
+                .lock_exclusive()
+                .into_tuple()
+                .all(&self.0)
+                .await
+                .map_err(failed)?;
+            locked.extend(rows.into_iter().map(|(id, name, price, stock)| {
+                let id = ProductId(id);
+                (id, Product { id, name, price: Money::from_minor(price), stock })
+            }));
+        }
+        Ok(locked)
+    }
+
+    async fn sell(&mut self, sales: &[StockMovement]) -> Result<(), RepositoryError> {
+        insert(&self.0, sales.iter().map(movement_row)).await?;
+        let mut pieces: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut hourly: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+        for sale in sales {
+            *pieces.entry(sale.product.0).or_default() -= sale.quantity;
+            *hourly.entry((hour(sale.at), sale.product.0)).or_default() -= sale.quantity;
+        }
+        self.take_stock(&pieces).await?;
+        self.count_sales(&hourly).await
+    }
+}
+
+impl Transaction {
+    async fn take_stock(&mut self, pieces: &BTreeMap<i64, i64>) -> Result<(), RepositoryError> {
+        let mut changed = 0;
+        for list in padded(pieces.iter().map(|(&product, &sold)| (product, sold))) {
+            let sold = by_key(products::Column::Id, &list);
+            changed += products::Entity::update_many()
+                .col_expr(products::Column::Stock, Expr::col(products::Column::Stock).sub(sold.clone()))
+                .col_expr(products::Column::SalesVolume, Expr::col(products::Column::SalesVolume).add(sold))
+                .filter(products::Column::Id.is_in(list.iter().map(|&(product, _)| product)))
+                .exec(&self.0)
+                .await
+                .map_err(failed)?
+                .rows_affected;
+        }
+        // That no stock becomes negative is the table's CHECK, which fails the statement.
+        all_changed("products", changed, pieces.len())
+    }
+
+    async fn count_sales(&mut self, hourly: &BTreeMap<(i64, i64), i64>) -> Result<(), RepositoryError> {
+        let mut rows: Vec<_> = hourly
+            .iter()
+            .map(|(&(hour, product), &quantity)| hourly_sales::ActiveModel {
+                hour: Set(hour),
+                product_id: Set(product),
+                quantity: Set(quantity),
+            })
+            .collect();
+        for size in insert_sizes(rows.len()) {
+            let later = rows.split_off(size);
+            hourly_sales::Entity::insert_many(rows)
+                .on_conflict(
+                    OnConflict::columns([hourly_sales::Column::Hour, hourly_sales::Column::ProductId])
+                        .value(hourly_sales::Column::Quantity, self.added_quantity())
+                        .to_owned(),
+                )
+                .exec_without_returning(&self.0)
+                .await
+                .map_err(failed)?;
+            rows = later;
+        }
+        Ok(())
+    }
+
+    /// What is there plus what was to be inserted: each database names the latter in its own way.
+    fn added_quantity(&self) -> SimpleExpr {
+        Expr::cust(match self.0.get_database_backend() {
+            DbBackend::MySql => "quantity + VALUES(quantity)",
+            _ => "hourly_sales.quantity + excluded.quantity",
+        })
+    }
+}
+
+pub(crate) fn movement_row(movement: &StockMovement) -> stock_movements::ActiveModel {
+    stock_movements::ActiveModel {
+        id: NotSet,
+        product_id: Set(movement.product.0),
+        kind: Set(stock_movement_kind(movement.kind).to_owned()),
+        quantity: Set(movement.quantity),
+        stock_after: Set(movement.stock_after),
+        order_id: Set(movement.order.map(|order| order.0)),
+        reason: Set(None),
+        created_at: Set(movement.at),
+    }
+}

@@ -1,0 +1,78 @@
+//! Wallets and their ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use jangteo_domain::wallet::{LedgerEntry, WalletRepository};
+use jangteo_domain::{Money, RepositoryError, UserId, Wallet};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, QuerySelect};
+
+use crate::entity::{ledger_entries, wallets};
+use crate::error::{all_changed, failed};
+use crate::rows::ledger_kind;
+use crate::statement::{by_key, insert, padded};
+use crate::transaction::Transaction;
+
+#[async_trait]
+impl WalletRepository for Transaction {
+    async fn lock_many(
+        &mut self,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, Wallet>, RepositoryError> {
+        let mut locked = BTreeMap::new();
+        for list in padded(users.iter().map(|user| user.0)) {
+            let rows: Vec<(i64, i64)> = wallets::Entity::find()
+                .select_only()
+                .columns([wallets::Column::UserId, wallets::Column::Balance])
+                .filter(wallets::Column::UserId.is_in(list))
+                .lock_exclusive()
+                .into_tuple()
+                .all(&self.0)
+                .await
+                .map_err(failed)?;
+            locked.extend(rows.into_iter().map(|(user, balance)| {
+                let user = UserId(user);
+                (user, Wallet { user, balance: Money::from_minor(balance) })
+            }));
+        }
+        Ok(locked)
+    }
+
+    async fn post(&mut self, entries: &[LedgerEntry]) -> Result<(), RepositoryError> {
+        insert(&self.0, entries.iter().map(ledger_row)).await?;
+        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
+        for entry in entries {
+            *sums.entry(entry.user.0).or_default() += entry.amount.minor();
+        }
+        let Some(at) = entries.iter().map(|entry| entry.at).max() else { return Ok(()) };
+        let mut changed = 0;
+        for list in padded(sums.iter().map(|(&user, &sum)| (user, sum))) {
+            let users = list.iter().map(|&(user, _)| user);
+            let moved = Expr::col(wallets::Column::Balance).add(by_key(wallets::Column::UserId, &list));
+            changed += wallets::Entity::update_many()
+                .col_expr(wallets::Column::Balance, moved)
+                .col_expr(wallets::Column::UpdatedAt, Expr::val(at))
+                .filter(wallets::Column::UserId.is_in(users))
+                .exec(&self.0)
+                .await
+                .map_err(failed)?
+                .rows_affected;
+        }
+        // That no balance becomes negative is the table's CHECK, which fails the statement.
+        all_changed("wallets", changed, sums.len())
+    }
+}
+
+pub(crate) fn ledger_row(entry: &LedgerEntry) -> ledger_entries::ActiveModel {
+    ledger_entries::ActiveModel {
+        id: NotSet,
+        user_id: Set(entry.user.0),
+        kind: Set(ledger_kind(entry.kind).to_owned()),
+        amount: Set(entry.amount.minor()),
+        balance_after: Set(entry.balance_after.minor()),
+        order_id: Set(entry.order.map(|order| order.0)),
+        reason: Set(None),
+        created_at: Set(entry.at),
+    }
+}

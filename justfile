@@ -1,0 +1,18 @@
+# The shop on the embedded database, with a demo catalogue.
+run *arguments:
+    cargo run --release -- {{arguments}}
+
+# Every test, with a MariaDB found or started for them.
+test *arguments:
+    cargo xtask test {{arguments}}
+
+# Everything that must pass before a change is merged.
+ci:
+    cargo xtask ci
+
+# Release build and benchmark.
+bench *arguments:
+    cargo xtask bench {{arguments}}
+
+fmt:
+    cargo fmt --all
