@@ -1,0 +1,29 @@
+//! What every database behind the ports must do: one suite, run on SQLite and on MariaDB or MySQL.
+
+mod coupons;
+mod group_commit;
+mod ids;
+mod queries;
+mod schema;
+mod support;
+mod writes;
+
+/// Runs each test on both databases, each time on a fresh one.
+macro_rules! on_both_databases {
+    ($($(#[$attribute:meta])* $name:ident)*) => {
+        mod on_sqlite {
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::support::Shop::on_sqlite().await).await;
+            })*
+        }
+
+        mod on_mysql {
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::support::Shop::on_mysql().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_databases;

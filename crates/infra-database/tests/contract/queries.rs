@@ -1,0 +1,51 @@
+//! Lists and figures.
+
+use jangteo_application::place_orders::PlaceOrders;
+use jangteo_application::queries::{
+    CatalogueQueries, Direction, PageRequest, ProductList, ProductSort, Readiness,
+};
+use jangteo_domain::ProductId;
+
+use crate::support::{Shop, order, request};
+
+crate::on_both_databases! {
+    products_are_listed_in_pages_and_ids_break_ties
+    popular_products_are_those_sold_most
+}
+
+async fn products_are_listed_in_pages_and_ids_break_ties(shop: Shop) {
+    let shop = shop.stocked(1, 25, 10, 1).await;
+    shop.store.check().await.unwrap();
+    let list = |page, sort, direction| {
+        shop.store.products(ProductList { page: PageRequest { page, size: 10 }, sort, direction })
+    };
+    let ids = |page: jangteo_application::queries::Page<jangteo_application::queries::ProductView>| {
+        page.content.iter().map(|product| product.id.0).collect::<Vec<_>>()
+    };
+    let last = list(2, ProductSort::Price, Direction::Ascending).await.unwrap();
+    assert_eq!(last.total, 25);
+    assert_eq!(ids(last), [21, 22, 23, 24, 25]);
+    let newest = list(0, ProductSort::CreatedAt, Direction::Descending).await.unwrap();
+    assert_eq!(ids(newest), (16..=25).rev().collect::<Vec<_>>());
+    let by_name = list(0, ProductSort::Name, Direction::Ascending).await.unwrap();
+    assert_eq!(ids(by_name)[..3], [1, 10, 11]);
+    assert!(list(9, ProductSort::SalesVolume, Direction::Descending).await.unwrap().content.is_empty());
+    let product = shop.store.product(ProductId(7)).await.unwrap().unwrap();
+    assert_eq!((product.name.as_str(), product.store_name.as_str()), ("Product 7", "장터"));
+    assert!(shop.store.product(ProductId(99)).await.unwrap().is_none());
+}
+
+async fn popular_products_are_those_sold_most(shop: Shop) {
+    let shop = shop.stocked(3, 4, 100, 1).await;
+    let orders = shop.batcher(PlaceOrders);
+    for (user, lines) in [(1, [(2, 3), (3, 1)]), (2, [(2, 4), (4, 1)]), (3, [(4, 2), (3, 2)])] {
+        assert!(order(&orders, request(user, &lines, None)).await.unwrap().outcome.is_ok());
+    }
+    let popular = shop.store.popular(3, 2).await.unwrap().products;
+    assert_eq!(
+        popular.iter().map(|product| (product.id.0, product.sold)).collect::<Vec<_>>(),
+        [(2, 7), (3, 3)]
+    );
+    assert_eq!(shop.store.popular(1, 50).await.unwrap().products.len(), 3);
+    shop.assert_audit_is_clean().await;
+}

@@ -1,0 +1,140 @@
+//! A shop on a database of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangteo_application::charge_wallets::{Charge, ChargeWallets};
+use jangteo_application::claim_coupons::{Claim, ClaimCoupons};
+use jangteo_application::operation::{Executor, Operation, Reply, Submission};
+use jangteo_application::place_orders::PlaceOrders;
+use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct, Seeder};
+use jangteo_application::{Audit, Batcher, BatcherSettings, Clock, SystemClock};
+use jangteo_domain::coupon::Discount;
+use jangteo_domain::user::Profile;
+use jangteo_domain::wallet::WalletPolicy;
+use jangteo_domain::{CouponCode, Money, OrderRequest, ProductId, Quantity, UserId};
+use jangteo_infra_database::{DatabaseSettings, Store};
+use jangteo_testkit::TestDatabase;
+use rust_decimal::Decimal;
+
+pub(crate) struct Shop {
+    pub(crate) store: Store,
+    database: TestDatabase,
+}
+
+impl Shop {
+    pub(crate) async fn on_sqlite() -> Self {
+        Self::on(jangteo_testkit::sqlite().await).await
+    }
+
+    pub(crate) async fn on_mysql() -> Self {
+        Self::on(jangteo_testkit::mysql().await).await
+    }
+
+    async fn on(database: TestDatabase) -> Self {
+        let shop = Self { store: connect(&database.url).await, database };
+        shop.store.migrate_up().await.expect("migrates");
+        shop
+    }
+
+    /// Another instance of the shop on the same database.
+    pub(crate) async fn second_instance(&self) -> Store {
+        connect(&self.database.url).await
+    }
+
+    /// Customers with 1,000.00 each, products at 10.00 with this stock, and the coupon TENTH.
+    pub(crate) async fn stocked(self, users: i64, products: i64, stock: i64, coupons: i64) -> Self {
+        let now = SystemClock.now();
+        let plan = SeedPlan {
+            users: (1..=users).map(|n| (profile(n), money("1000"))).collect(),
+            products: (1..=products).map(|n| product(n, stock)).collect(),
+            coupons: vec![SeedCoupon {
+                code: code("TENTH"),
+                name: "A tenth off".into(),
+                discount: Discount::Percent(Decimal::TEN),
+                min_order_amount: Money::ZERO,
+                max_discount: None,
+                claim_starts_at: now - chrono::TimeDelta::days(1),
+                claim_ends_at: now + chrono::TimeDelta::days(1),
+                valid_days: Some(7),
+                total_quantity: coupons,
+            }],
+        };
+        self.store.seed(&plan, &|_| {}).await.expect("seeds");
+        self
+    }
+
+    pub(crate) fn batcher<O: Operation>(&self, operation: O) -> Batcher<O> {
+        batcher(&self.store, operation)
+    }
+
+    pub(crate) async fn assert_audit_is_clean(&self) {
+        let report = self.store.audit().await.expect("the audit runs");
+        assert!(report.is_clean(), "{report:#?}");
+    }
+}
+
+pub(crate) fn batcher<O: Operation>(store: &Store, operation: O) -> Batcher<O> {
+    let store = Arc::new(store.clone());
+    let executor = Executor::new(operation, store.clone(), store, Arc::new(SystemClock));
+    let deadline = Duration::from_secs(30);
+    Batcher::start(executor, BatcherSettings { batch_size: 64, queue_length: 10_000, lanes: 2, deadline })
+}
+
+async fn connect(url: &str) -> Store {
+    let settings = DatabaseSettings { url: url.to_owned(), readers: 2, writers: 4 };
+    Store::connect(&settings, Arc::new(SystemClock)).await.expect("connects")
+}
+
+pub(crate) fn profile(n: i64) -> Profile {
+    Profile {
+        name: format!("Customer {n}").parse().unwrap(),
+        email: format!("customer{n}@example.com").parse().unwrap(),
+        phone: None,
+    }
+}
+
+fn product(n: i64, stock: i64) -> SeedProduct {
+    SeedProduct { name: format!("Product {n}"), description: String::new(), price: money("10"), stock }
+}
+
+pub(crate) fn money(text: &str) -> Money {
+    text.parse().unwrap()
+}
+
+pub(crate) fn code(text: &str) -> CouponCode {
+    text.parse().unwrap()
+}
+
+pub(crate) fn policy() -> WalletPolicy {
+    WalletPolicy { min_charge: money("1"), max_balance: money("1000000") }
+}
+
+pub(crate) fn request(user: i64, lines: &[(i64, i64)], coupon: Option<&str>) -> OrderRequest {
+    let lines = lines.iter().map(|&(product, pieces)| (ProductId(product), Quantity::new(pieces).unwrap()));
+    OrderRequest::new(UserId(user), lines, coupon.map(code)).unwrap()
+}
+
+pub(crate) fn keyed<C>(command: C, key: &str) -> Submission<C> {
+    Submission { command, key: Some(key.parse().unwrap()) }
+}
+
+pub(crate) fn unkeyed<C>(command: C) -> Submission<C> {
+    Submission { command, key: None }
+}
+
+pub(crate) async fn order(orders: &Batcher<PlaceOrders>, request: OrderRequest) -> Reply<PlaceOrders> {
+    orders.submit(unkeyed(request)).await
+}
+
+pub(crate) async fn charge(
+    charges: &Batcher<ChargeWallets>,
+    user: i64,
+    amount: &str,
+) -> Reply<ChargeWallets> {
+    charges.submit(unkeyed(Charge { user: UserId(user), amount: money(amount) })).await
+}
+
+pub(crate) async fn claim(claims: &Batcher<ClaimCoupons>, user: i64, text: &str) -> Reply<ClaimCoupons> {
+    claims.submit(unkeyed(Claim { user: UserId(user), code: code(text) })).await
+}
