@@ -226,3 +226,6 @@ fn fail<O: Operation>(batch: Vec<Waiting<O>>, error: RepositoryError) {
 fn reply<O: Operation>(waiting: Waiting<O>, decided: Reply<O>) {
     drop(waiting.caller.send(decided));
 }
+
+#[cfg(test)]
+mod tests;

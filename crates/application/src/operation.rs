@@ -264,3 +264,6 @@ fn stored_reply<O: Operation>(outcome: &str) -> Reply<O> {
         Err(error) => Err(WriteError::Unreadable(Arc::new(error))),
     }
 }
+
+#[cfg(test)]
+mod tests;
