@@ -1,5 +1,6 @@
 //! What every database behind the ports must do: one suite, run on SQLite and on MariaDB or MySQL.
 
+mod audit;
 mod coupons;
 mod group_commit;
 mod ids;

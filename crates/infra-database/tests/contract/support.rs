@@ -16,6 +16,7 @@ use jangteo_domain::{CouponCode, Money, OrderRequest, ProductId, Quantity, UserI
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_testkit::TestDatabase;
 use rust_decimal::Decimal;
+use sea_orm::ConnectionTrait;
 
 pub(crate) struct Shop {
     pub(crate) store: Store,
@@ -62,6 +63,13 @@ impl Shop {
         };
         self.store.seed(&plan, &|_| {}).await.expect("seeds");
         self
+    }
+
+    /// Does to the data what the shop itself never would.
+    pub(crate) async fn tamper(&self, sql: &str) {
+        let connection = sea_orm::Database::connect(&self.database.url).await.expect("connects");
+        connection.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        connection.close().await.expect("closes");
     }
 
     pub(crate) fn batcher<O: Operation>(&self, operation: O) -> Batcher<O> {

@@ -1,0 +1,113 @@
+//! The audit finds what is wrong.
+
+use jangteo_application::Audit;
+use jangteo_application::claim_coupons::ClaimCoupons;
+use jangteo_application::place_orders::PlaceOrders;
+
+use crate::support::{Shop, claim, order, request};
+
+crate::on_both_databases! {
+    every_rule_finds_what_breaks_it
+}
+
+/// What is done to the data, and the rules that it breaks.
+const TAMPERINGS: [(&str, &[&str]); 14] = [
+    (
+        "UPDATE wallets SET balance = balance + 1 WHERE user_id = 1",
+        &["a wallet is the sum of its ledger entries", "the last ledger entry shows the balance"],
+    ),
+    (
+        "UPDATE ledger_entries SET balance_after = 5 WHERE order_id IS NOT NULL",
+        &["the last ledger entry shows the balance"],
+    ),
+    (
+        "UPDATE products SET stock = stock + 1 WHERE id = 1",
+        &[
+            "stock is what was received less what was sold and not returned",
+            "the last stock movement shows the stock",
+        ],
+    ),
+    (
+        "UPDATE stock_movements SET stock_after = 5 WHERE order_id IS NOT NULL",
+        &["the last stock movement shows the stock"],
+    ),
+    (
+        "UPDATE products SET sales_volume = sales_volume + 1 WHERE id = 1",
+        &[
+            "sales volume is the pieces in orders that were paid and not cancelled",
+            "hourly sales add up to the sales volume",
+        ],
+    ),
+    ("UPDATE hourly_sales SET quantity = quantity + 1", &["hourly sales add up to the sales volume"]),
+    (
+        "UPDATE orders SET total_amount = total_amount + 1, discount_amount = discount_amount + 1",
+        &["an order's total is the sum of its lines"],
+    ),
+    (
+        "UPDATE stock_movements SET order_id = NULL WHERE order_id IS NOT NULL",
+        &["each line of a sold order took its pieces out of the stock"],
+    ),
+    (
+        "UPDATE ledger_entries SET order_id = NULL WHERE order_id IS NOT NULL",
+        &["what was paid and not refunded is what the ledger took"],
+    ),
+    (
+        "UPDATE payments SET status = 'FAILED'",
+        &["every paid order has one completed payment of what was paid"],
+    ),
+    (
+        "UPDATE outbox SET sequence = 2 WHERE aggregate = 'order'",
+        &["every paid order has its events, numbered without gaps"],
+    ),
+    (
+        "UPDATE coupons SET issued_quantity = issued_quantity + 1",
+        &["a coupon counts those that were issued, and never more than there are"],
+    ),
+    ("UPDATE user_coupons SET ticket = ticket + 1", &["winners hold the first tickets, without gaps"]),
+    (
+        "UPDATE user_coupons SET status = 'CLAIMED', used_at = NULL",
+        &["a used coupon is used by one order, and an order's coupon is used"],
+    ),
+];
+
+/// Each tampering is undone by its inverse, so that one shop serves them all.
+async fn every_rule_finds_what_breaks_it(shop: Shop) {
+    let shop = shop.stocked(1, 1, 10, 5).await;
+    let (orders, claims) = (shop.batcher(PlaceOrders), shop.batcher(ClaimCoupons));
+    assert!(claim(&claims, 1, "TENTH").await.unwrap().outcome.is_ok());
+    assert!(order(&orders, request(1, &[(1, 2)], Some("TENTH"))).await.unwrap().outcome.is_ok());
+    shop.assert_audit_is_clean().await;
+    for (tampering, broken) in TAMPERINGS {
+        shop.tamper(tampering).await;
+        let report = shop.store.audit().await.unwrap();
+        let found: Vec<_> = report
+            .checks
+            .iter()
+            .filter(|check| !check.violations.is_empty())
+            .map(|check| check.rule)
+            .collect();
+        assert_eq!(found, broken, "{tampering}");
+        shop.tamper(repair(tampering)).await;
+    }
+    shop.assert_audit_is_clean().await;
+}
+
+fn repair(tampering: &str) -> &'static str {
+    match tampering.split_whitespace().nth(1).unwrap() {
+        "wallets" => "UPDATE wallets SET balance = 98200",
+        "ledger_entries" => {
+            "UPDATE ledger_entries SET balance_after = 98200, order_id = (SELECT id FROM orders) WHERE kind = 'USE'"
+        }
+        "products" => "UPDATE products SET stock = 8, sales_volume = 2",
+        "stock_movements" => {
+            "UPDATE stock_movements SET stock_after = 8, order_id = (SELECT id FROM orders) WHERE kind = 'SALE'"
+        }
+        "hourly_sales" => "UPDATE hourly_sales SET quantity = 2",
+        "orders" => "UPDATE orders SET total_amount = 2000, discount_amount = 200",
+        "payments" => "UPDATE payments SET status = 'COMPLETED'",
+        "outbox" => "UPDATE outbox SET sequence = 1",
+        "coupons" => "UPDATE coupons SET issued_quantity = 1",
+        "user_coupons" => "UPDATE user_coupons SET ticket = 1, status = 'USED', used_at = claimed_at",
+        table => unreachable!("{table}"),
+    }
+}
