@@ -234,6 +234,9 @@ async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<Database
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
             .statement_cache_capacity(STATEMENTS)
+            .pragma("cache_size", if read_only { "-4000" } else { "-32000" })
+            .pragma("temp_store", "memory")
+            .pragma("wal_autocheckpoint", "8000")
             .pragma("query_only", if read_only { "on" } else { "off" })
     });
     sea_orm::Database::connect(options).await.map_err(ConnectError::Connection)

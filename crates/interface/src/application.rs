@@ -1,0 +1,211 @@
+//! The whole server, put together and taken apart.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer};
+use anyhow::Context;
+use jangteo_application::charge_wallets::ChargeWallets;
+use jangteo_application::claim_coupons::{ClaimCoupons, CouponClaims};
+use jangteo_application::operation::Executor;
+use jangteo_application::place_orders::PlaceOrders;
+use jangteo_application::register_users::RegisterUsers;
+use jangteo_application::{Batcher, BatcherSettings, Clock, Operation};
+use jangteo_infra_database::{DatabaseKind, DatabaseSettings, Store};
+use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::Settings;
+use crate::http::{self, Shop};
+use crate::reads::Reads;
+use crate::telemetry;
+
+/// How long a connection may stay open between requests: longer than most proxies keep theirs, so that these close
+/// them and no request meets a closed one.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may take to send the head of a request.
+const REQUEST_HEAD: Duration = Duration::from_secs(10);
+/// How often histograms are compacted; what they hold meanwhile is kept as single values.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// Operations that write, each with connections of its own; id blocks need one more.
+const WRITING_OPERATIONS: u32 = 4;
+
+/// A server that listens.
+pub struct Application {
+    address: SocketAddr,
+    server: Server,
+    shop: Arc<Shop>,
+    store: Store,
+    upkeep: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    shutdown_timeout: Duration,
+}
+
+/// Stops an [`Application`] from elsewhere.
+#[derive(Debug, Clone)]
+pub struct StopHandle(watch::Sender<bool>);
+
+impl StopHandle {
+    /// Has it stop accepting, finish what it has begun, and end.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Application {
+    /// Connects to the database, whose schema must be up to date, and listens.
+    ///
+    /// # Errors
+    /// When the database cannot be connected to or the address cannot be listened on.
+    pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let store = connect(&settings, Arc::clone(&clock)).await?;
+        let shop = Arc::new(open(&settings, &store, clock));
+        let (server, address) = listen(&settings, Arc::clone(&shop))
+            .with_context(|| format!("cannot listen on {}", settings.listen))?;
+        let metrics = shop.metrics.clone();
+        let upkeep = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                metrics.run_upkeep();
+            }
+        });
+        let (stop, _) = watch::channel(false);
+        let shutdown_timeout = settings.shutdown_timeout();
+        Ok(Self { address, server, shop, store, upkeep, stop, shutdown_timeout })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What stops it.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle(self.stop.clone())
+    }
+
+    /// Serves until it is stopped, then finishes what was begun, within the time that the settings give it.
+    ///
+    /// # Errors
+    /// When the server ends by itself.
+    pub async fn run_until_stopped(self) -> anyhow::Result<()> {
+        let handle = self.server.handle();
+        let mut server = tokio::spawn(self.server);
+        let mut stopped = self.stop.subscribe();
+        tokio::select! {
+            ended = &mut server => ended.context("the server panicked")?.context("the server failed")?,
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+        tracing::info!("stopping: finishing what was begun");
+        let finishing = finish(&handle, &self.shop, &self.store, self.shutdown_timeout / 2);
+        match tokio::time::timeout(self.shutdown_timeout, finishing).await {
+            Ok(()) => tracing::info!("stopped"),
+            Err(_) => tracing::warn!("stopped before everything was finished: the time for it is over"),
+        }
+        server.abort();
+        self.upkeep.abort();
+        Ok(())
+    }
+}
+
+/// From the outside to the inside: no step gets new work from the one before.
+async fn finish(handle: &ServerHandle, shop: &Shop, store: &Store, patience: Duration) {
+    // Clients that are slow to take their answers must not use up the time of commands that were accepted.
+    if tokio::time::timeout(patience, handle.stop(true)).await.is_err() {
+        tracing::warn!("some clients have not taken their answers");
+    }
+    tokio::join!(shop.orders.drain(), shop.charges.drain(), shop.claims.drain(), shop.registrations.drain());
+    store.close().await;
+}
+
+/// Connects to the database of the settings.
+pub(crate) async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Store> {
+    // A batch that commits holds its connection while the next one begins on another.
+    let lanes = settings.batch_lanes.map_or(2, NonZeroU32::get);
+    let database = DatabaseSettings {
+        url: settings.database_url.expose().to_owned(),
+        readers: settings.database_readers.get(),
+        writers: WRITING_OPERATIONS * lanes + 1,
+    };
+    let connected = Store::connect(&database, clock).await;
+    connected.with_context(|| format!("cannot open the database {}", settings.database_url))
+}
+
+fn open(settings: &Settings, store: &Store, clock: Arc<dyn Clock>) -> Shop {
+    let lanes = settings.batch_lanes.map_or_else(
+        || match store.kind() {
+            DatabaseKind::Sqlite => 1,
+            DatabaseKind::MySql => 2,
+        },
+        |lanes| lanes.get() as usize,
+    );
+    let batches = BatcherSettings {
+        batch_size: settings.batch_size.get(),
+        queue_length: settings.batch_queue_length.get(),
+        lanes,
+        deadline: Duration::from_millis(settings.batch_deadline_ms),
+    };
+    let reads = Arc::new(Reads::here(store.clone()));
+    let ages = CacheSettings {
+        products: Duration::from_millis(settings.product_cache_ms),
+        popular: Duration::from_millis(settings.popular_cache_ms),
+    };
+    let claims = start(ClaimCoupons, store, &clock, batches);
+    let charging = ChargeWallets { policy: settings.wallet_policy() };
+    Shop {
+        orders: start(PlaceOrders, store, &clock, batches),
+        charges: start(charging, store, &clock, batches),
+        claims: CouponClaims::new(Arc::new(MemoryCouponGate::new()), claims),
+        registrations: start(RegisterUsers, store, &clock, batches),
+        catalogue: Arc::new(CachedCatalogue::new(reads.clone(), ages)),
+        customers: reads.clone(),
+        readiness: reads.clone(),
+        audit: reads,
+        clock,
+        metrics: telemetry::process_metrics(),
+        longest_body: settings.max_body_bytes.get(),
+    }
+}
+
+/// The lanes run on this runtime, not on those of the HTTP workers: they must outlive them.
+fn start<O: Operation>(
+    operation: O,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    settings: BatcherSettings,
+) -> Batcher<O> {
+    let store = Arc::new(store.clone());
+    Batcher::start(Executor::new(operation, store.clone(), store, Arc::clone(clock)), settings)
+}
+
+fn listen(settings: &Settings, shop: Arc<Shop>) -> std::io::Result<(Server, SocketAddr)> {
+    let seconds = settings.shutdown_timeout_ms.div_ceil(1000);
+    let mut server = HttpServer::new(move || {
+        let shop = Arc::clone(&shop);
+        App::new().configure(move |config| http::configure(config, shop))
+    })
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(REQUEST_HEAD)
+    .tcp_nodelay(true)
+    .shutdown_timeout(seconds)
+    // Signals stop the Application, which stops the server.
+    .disable_signals();
+    if let Some(workers) = settings.http_workers {
+        server = server.workers(workers.get());
+    }
+    let server = server.bind(settings.listen)?;
+    let address = server.addrs().first().copied().unwrap_or(settings.listen);
+    Ok((server.run(), address))
+}

@@ -1,0 +1,330 @@
+//! Settings: what there is to set, and where it is taken from.
+//!
+//! Later wins: defaults, `jangteo.toml` (or the file of `--config`), `JANGTEO_*` environment variables, flags.
+//! docs/configuration.md lists every setting.
+
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use figment::error::Kind;
+use figment::providers::{Format, Serialized, Toml};
+use figment::value::{Dict, Value};
+use figment::{Figment, Profile, Provider};
+use jangteo_domain::Money;
+use jangteo_domain::wallet::WalletPolicy;
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer};
+
+mod values;
+
+pub use values::{Authentication, DatabaseUrl, LogFilter, LogFormat};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen; port 0 takes a free one.
+    #[serde(deserialize_with = "text")]
+    pub listen: SocketAddr,
+    /// The database.
+    #[serde(deserialize_with = "text")]
+    pub database_url: DatabaseUrl,
+    /// How customers are recognised; needs to be said on an address that others can reach.
+    #[serde(deserialize_with = "optional_text")]
+    pub auth: Option<Authentication>,
+    /// What no wallet may pass by charging.
+    #[serde(deserialize_with = "text")]
+    pub wallet_max_balance: Money,
+    /// The least that can be charged at once.
+    #[serde(deserialize_with = "text")]
+    pub wallet_min_charge: Money,
+    /// What is logged.
+    #[serde(deserialize_with = "text")]
+    pub log: LogFilter,
+    /// How it is logged; unset, text on a terminal and JSON elsewhere.
+    #[serde(deserialize_with = "optional_text")]
+    pub log_format: Option<LogFormat>,
+    /// The most commands in one transaction.
+    #[serde(deserialize_with = "text")]
+    pub batch_size: NonZeroUsize,
+    /// The most commands that wait, for each operation.
+    #[serde(deserialize_with = "text")]
+    pub batch_queue_length: NonZeroUsize,
+    /// Batches under way at a time, for each operation; unset, 2 on MySQL and 1 on SQLite.
+    #[serde(deserialize_with = "optional_text")]
+    pub batch_lanes: Option<NonZeroU32>,
+    /// How long a command may wait before it is refused, in milliseconds.
+    #[serde(deserialize_with = "text")]
+    pub batch_deadline_ms: u64,
+    /// Connections for reading.
+    #[serde(deserialize_with = "text")]
+    pub database_readers: NonZeroU32,
+    /// How old products may be shown, in milliseconds; 0 is always fresh.
+    #[serde(deserialize_with = "text")]
+    pub product_cache_ms: u64,
+    /// How old the popular products may be shown, in milliseconds; 0 is always fresh.
+    #[serde(deserialize_with = "text")]
+    pub popular_cache_ms: u64,
+    /// Threads that serve HTTP; unset, one for each processor.
+    #[serde(deserialize_with = "optional_text")]
+    pub http_workers: Option<NonZeroUsize>,
+    /// How long stopping may take, in milliseconds.
+    #[serde(deserialize_with = "text")]
+    pub shutdown_timeout_ms: u64,
+    /// The longest request body, in bytes.
+    #[serde(deserialize_with = "text")]
+    pub max_body_bytes: NonZeroUsize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let at_least_one = |number| NonZeroUsize::new(number).expect("a default above zero");
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            database_url: DatabaseUrl::default(),
+            auth: None,
+            wallet_max_balance: Money::from_minor(100_000_000),
+            wallet_min_charge: Money::from_minor(100),
+            log: LogFilter::default(),
+            log_format: None,
+            batch_size: at_least_one(128),
+            batch_queue_length: at_least_one(8192),
+            batch_lanes: None,
+            batch_deadline_ms: 3_000,
+            database_readers: NonZeroU32::new(8).expect("a default above zero"),
+            product_cache_ms: 1_000,
+            popular_cache_ms: 10_000,
+            http_workers: None,
+            shutdown_timeout_ms: 10_000,
+            max_body_bytes: at_least_one(65_536),
+        }
+    }
+}
+
+/// Where settings are looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A file that has to exist; without one, `jangteo.toml` if there is one.
+    pub file: Option<PathBuf>,
+    /// Environment variables; others than `JANGTEO_*` are passed over.
+    pub environment: Vec<(String, String)>,
+    /// Settings from the command line.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+/// Why the settings cannot be used. No message repeats a value: it may be a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// There is no setting of this name.
+    #[error("unknown setting `{key}` from {origin}; docs/configuration.md lists all of them")]
+    Unknown {
+        /// The name.
+        key: String,
+        /// Where it stands.
+        origin: Origin,
+    },
+    /// The value of a setting cannot be used.
+    #[error("setting `{key}` from {origin}: {problem}")]
+    Invalid {
+        /// The setting.
+        key: String,
+        /// Where it stands.
+        origin: Origin,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The settings file cannot be read.
+    #[error("settings file {}: {problem}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Anybody who can reach the address could act as any customer.
+    #[error(
+        "setting `listen` is {0}, which others can reach, and `auth` is not set. Callers name their user in the \
+         X-User-Id header and are believed: set JANGTEO_AUTH=header if whoever can reach this address may do so \
+         (a gateway that checks them, a private network), or listen on 127.0.0.1"
+    )]
+    Unprotected(SocketAddr),
+}
+
+/// Where a setting stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// In a file.
+    File(PathBuf),
+    /// In an environment variable.
+    Environment(String),
+    /// On the command line.
+    Flag(String),
+    /// Nowhere: it is the default.
+    Default,
+}
+
+impl Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.display().fmt(f),
+            Self::Environment(variable) => write!(f, "the environment variable {variable}"),
+            Self::Flag(flag) => write!(f, "the flag {flag}"),
+            Self::Default => write!(f, "the defaults"),
+        }
+    }
+}
+
+const PREFIX: &str = "JANGTEO_";
+const FILE: &str = "jangteo.toml";
+
+/// The settings of one source.
+struct Layer {
+    origin: fn(&str, &Path) -> Origin,
+    file: PathBuf,
+    settings: Dict,
+}
+
+impl Settings {
+    /// Takes the settings from where they are.
+    ///
+    /// # Errors
+    /// [`SettingsError`], naming the setting and where it stands.
+    pub fn load(sources: &Sources) -> Result<Self, SettingsError> {
+        let layers = [file(sources.file.as_deref())?, environment(sources), flags(sources)];
+        let merged = layers.iter().fold(Figment::new(), |merged, layer| {
+            merged.merge(Serialized::from(&layer.settings, Profile::Default))
+        });
+        let settings: Self = merged.extract().map_err(|error| explain(error, &layers))?;
+        match settings.listen.ip().is_loopback() || settings.auth.is_some() {
+            true => Ok(settings),
+            false => Err(SettingsError::Unprotected(settings.listen)),
+        }
+    }
+
+    /// What the shop allows for charging wallets.
+    #[must_use]
+    pub fn wallet_policy(&self) -> WalletPolicy {
+        WalletPolicy { min_charge: self.wallet_min_charge, max_balance: self.wallet_max_balance }
+    }
+
+    /// How long stopping may take.
+    #[must_use]
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.shutdown_timeout_ms)
+    }
+}
+
+fn file(given: Option<&Path>) -> Result<Layer, SettingsError> {
+    let file = given.unwrap_or(Path::new(FILE)).to_owned();
+    let origin: fn(&str, &Path) -> Origin = |_, file| Origin::File(file.to_owned());
+    if given.is_none() && !file.exists() {
+        return Ok(Layer { origin, file, settings: Dict::new() });
+    }
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| SettingsError::File { file: file.clone(), problem: error.to_string() })?;
+    match Toml::string(&text).data() {
+        Ok(mut profiles) => {
+            let settings = profiles.remove(&Profile::Default).unwrap_or_default();
+            Ok(Layer { origin, file, settings })
+        }
+        Err(error) => {
+            Err(SettingsError::File { file, problem: without_the_line_itself(&error.kind.to_string()) })
+        }
+    }
+}
+
+/// The parser shows the line, which may hold a password: only where it is, and what is wrong with it, is kept.
+fn without_the_line_itself(message: &str) -> String {
+    let mut lines = message.lines().filter(|line| !line.trim().is_empty());
+    let first = lines.next().unwrap_or_default();
+    match lines.next_back() {
+        Some(last) => format!("{first}: {last}"),
+        None => first.to_owned(),
+    }
+}
+
+/// An empty variable counts as unset, as compose files and shells often leave them so.
+fn environment(sources: &Sources) -> Layer {
+    let settings = sources
+        .environment
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .filter_map(|(name, value)| {
+            let key = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
+            Some((key, Value::from(value.as_str())))
+        })
+        .collect();
+    let origin = |key: &str, _: &Path| Origin::Environment(format!("{PREFIX}{}", key.to_ascii_uppercase()));
+    Layer { origin, file: PathBuf::new(), settings }
+}
+
+fn flags(sources: &Sources) -> Layer {
+    let settings =
+        sources.flags.iter().map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str()))).collect();
+    let origin = |key: &str, _: &Path| Origin::Flag(format!("--{}", key.replace('_', "-")));
+    Layer { origin, file: PathBuf::new(), settings }
+}
+
+fn explain(error: figment::Error, layers: &[Layer]) -> SettingsError {
+    let origin = |key: &str| {
+        let layer = layers.iter().rev().find(|layer| layer.settings.contains_key(key));
+        layer.map_or(Origin::Default, |layer| (layer.origin)(key, &layer.file))
+    };
+    if let Kind::UnknownField(key, _) = error.kind {
+        return SettingsError::Unknown { origin: origin(&key), key };
+    }
+    let key = error.path.first().cloned().unwrap_or_default();
+    SettingsError::Invalid { origin: origin(&key), problem: error.kind.to_string(), key }
+}
+
+/// Reads a value from how it is written, whatever the source takes it for: amounts stay exact.
+fn text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    struct Text<T>(PhantomData<T>);
+
+    impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text or a number")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            text.trim().parse().map_err(E::custom)
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+            self.visit_str(&number.to_string())
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
+            self.visit_str(&number.to_string())
+        }
+
+        /// The shortest decimal that is this number is what stood in the file.
+        fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
+            self.visit_str(&number.to_string())
+        }
+    }
+
+    deserializer.deserialize_any(Text(PhantomData)).map_err(D::Error::custom)
+}
+
+fn optional_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    text(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use super::*;
+
+fn load(environment: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Settings, SettingsError> {
+    load_with_file(None, environment, flags)
+}
+
+fn load_with_file(
+    toml: Option<&str>,
+    environment: &[(&str, &str)],
+    flags: &[(&'static str, &str)],
+) -> Result<Settings, SettingsError> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.toml");
+    std::fs::write(&file, toml.unwrap_or_default()).unwrap();
+    Settings::load(&Sources {
+        file: Some(file),
+        environment: environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        flags: flags.iter().map(|&(key, value)| (key, value.to_owned())).collect(),
+    })
+}
+
+fn message(result: Result<Settings, SettingsError>) -> String {
+    result.expect_err("refused").to_string()
+}
+
+#[test]
+fn without_anything_set_the_defaults_hold() {
+    assert_eq!(load(&[], &[]).unwrap(), Settings::default());
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let toml = Some("batch_size = 1\nbatch_queue_length = 2\nlisten = \"127.0.0.1:1\"");
+    let environment = [("JANGTEO_BATCH_QUEUE_LENGTH", "3"), ("JANGTEO_LISTEN", "127.0.0.1:2"), ("HOME", "/")];
+    let settings = load_with_file(toml, &environment, &[("listen", "127.0.0.1:3")]).unwrap();
+    assert_eq!(settings.batch_size.get(), 1);
+    assert_eq!(settings.batch_queue_length.get(), 3);
+    assert_eq!(settings.listen.port(), 3);
+}
+
+#[test]
+fn amounts_are_exact_in_every_notation() {
+    for toml in ["wallet_max_balance = 2500000.10", "wallet_max_balance = \"2500000.10\""] {
+        let settings = load_with_file(Some(toml), &[], &[]).unwrap();
+        assert_eq!(settings.wallet_max_balance, Money::from_minor(250_000_010));
+    }
+    let settings = load(&[("JANGTEO_WALLET_MIN_CHARGE", "0.01")], &[]).unwrap();
+    assert_eq!(settings.wallet_min_charge, Money::from_minor(1));
+}
+
+#[test]
+fn an_unknown_setting_is_named_with_its_place() {
+    let unknown = message(load(&[("JANGTEO_LISTN", "127.0.0.1:1")], &[]));
+    assert!(unknown.contains("`listn`") && unknown.contains("JANGTEO_LISTN"), "{unknown}");
+    let unknown = message(load_with_file(Some("[server]\nport = 1"), &[], &[]));
+    assert!(unknown.contains("`server`") && unknown.contains("shop.toml"), "{unknown}");
+}
+
+#[test]
+fn a_value_that_cannot_be_used_is_named_with_its_place() {
+    let refused = message(load(&[("JANGTEO_BATCH_SIZE", "0")], &[]));
+    assert!(refused.contains("`batch_size`") && refused.contains("JANGTEO_BATCH_SIZE"), "{refused}");
+    let refused = message(load_with_file(Some("log = \"jangteo=loud\""), &[], &[]));
+    assert!(refused.contains("`log`") && refused.contains("shop.toml"), "{refused}");
+    let refused = message(load(&[], &[("listen", "here")]));
+    assert!(refused.contains("--listen"), "{refused}");
+    let refused = message(load_with_file(Some("log_format = true"), &[], &[]));
+    assert!(refused.contains("`log_format`"), "{refused}");
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let url = "mysql://shop:se@cret@db:3306/shop?ssl-key=se@cret";
+    let settings = load(&[("JANGTEO_DATABASE_URL", url)], &[]).unwrap();
+    assert_eq!(settings.database_url.to_string(), "mysql://shop:***@db:3306/shop");
+    assert!(!format!("{settings:?}").contains("cret"));
+    for toml in ["database_url = \"postgres://a:secret@b\"", "database_url = \"mysql://a:secret@b"] {
+        let refused = message(load_with_file(Some(toml), &[], &[]));
+        assert!(!refused.contains("secret"), "{refused}");
+    }
+}
+
+#[test]
+fn an_address_that_others_reach_needs_the_authentication_said() {
+    let refused = message(load(&[("JANGTEO_LISTEN", "0.0.0.0:8080")], &[]));
+    assert!(refused.contains("JANGTEO_AUTH=header"), "{refused}");
+    let settings = load(&[("JANGTEO_LISTEN", "0.0.0.0:8080"), ("JANGTEO_AUTH", "header")], &[]).unwrap();
+    assert_eq!(settings.auth, Some(Authentication::Header));
+    assert!(load(&[("JANGTEO_AUTH", "")], &[]).unwrap().auth.is_none());
+}
+
+#[test]
+fn a_file_that_is_asked_for_must_exist() {
+    let sources = Sources { file: Some("missing.toml".into()), ..Sources::default() };
+    assert!(message(Settings::load(&sources)).contains("missing.toml"));
+}

@@ -1,0 +1,165 @@
+//! The API document, and a page to read it and try it out.
+
+use std::sync::{Arc, LazyLock};
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_TYPE, ContentEncoding, LOCATION};
+use actix_web::web::{Bytes, Path};
+use serde_json::json;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::{OpenApi, Ref, RefOr, Response};
+use utoipa::{Modify, OpenApi as _};
+use utoipa_swagger_ui::Config;
+
+use super::endpoint::Endpoint;
+use super::error::{ApiError, ErrorBody, Problem};
+use super::{audit, coupons, operations, orders, products, statistics, users, wallets};
+
+const DOCUMENT: &str = "/openapi.json";
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Jangteo",
+        description = "An order and payment engine for shops that sell under pressure.\n\n\
+            **Who is asking**: `X-User-Id` names the user, and is believed; `X-User-Role: ADMIN` the administrator. \
+            Products, statistics and health need neither.\n\n\
+            **Writing safely**: give every POST an `Idempotency-Key` of your own. Sent again with the same key, it gets \
+            the same answer, with `Idempotency-Replayed: true`, and nothing happens twice.\n\n\
+            **Money** is an exact number with two decimals; in requests a number or a text.\n\n\
+            **Errors** all have one format, in Korean, or in English with `Accept-Language: en`. Every response has a \
+            `traceparent` header, whose trace id is the `traceId` of errors and in the server's log.",
+    ),
+    paths(
+        products::list,
+        products::product,
+        orders::list,
+        orders::place,
+        orders::order,
+        wallets::wallet,
+        wallets::charge,
+        wallets::ledger,
+        coupons::claim,
+        coupons::held,
+        users::register,
+        users::me,
+        statistics::popular,
+        audit::audit,
+        operations::live,
+        operations::ready,
+        operations::actuator,
+        operations::metrics,
+    ),
+    components(schemas(ErrorBody)),
+    modifiers(&CommonErrors),
+)]
+struct Document;
+
+/// What can happen to many operations is said once, here.
+struct CommonErrors;
+
+impl Modify for CommonErrors {
+    fn modify(&self, document: &mut OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            let is_api = path.starts_with("/api/");
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten().filter(|_| is_api) {
+                add_errors(path, operation);
+            }
+        }
+    }
+}
+
+fn add_errors(path: &str, operation: &mut Operation) {
+    let parameters = operation.parameters.iter().flatten();
+    let has = |name: &str| {
+        let mut named = operation.parameters.iter().flatten();
+        named.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == name))
+    };
+    let (identified, keyed) = (has("X-User-Id"), has("Idempotency-Key"));
+    let mut errors = Vec::new();
+    if parameters.count() > usize::from(identified) * 2 {
+        errors.push(("400", "`VALIDATION_ERROR`: the request does not parse or is out of range."));
+    }
+    if identified {
+        errors.push(("401", "`UNAUTHORIZED`: `X-User-Id` or `X-User-Role` is missing or malformed."));
+    }
+    if operation.request_body.is_some() {
+        errors.push(("413", "`PAYLOAD_TOO_LARGE`: the body is too large."));
+        errors.push(("415", "`UNSUPPORTED_MEDIA_TYPE`: the body must be `application/json`."));
+    }
+    errors.push(("500", "`INTERNAL_ERROR`: something went wrong on the server's side."));
+    errors.push(match keyed {
+        true => (
+            "503",
+            "`SERVICE_UNAVAILABLE`: nothing was executed, or a retry with the same key tells. With `Retry-After`.",
+        ),
+        false => ("503", "`SERVICE_UNAVAILABLE`: the database is away. With `Retry-After`."),
+    });
+    let responses = &mut operation.responses.responses;
+    for (status, description) in errors {
+        let common = || RefOr::T(ResponseBuilder::new().description(description).build());
+        responses.entry(status.to_owned()).or_insert_with(common);
+    }
+    let failures = responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5']));
+    for (_, response) in failures {
+        if let RefOr::T(response) = response {
+            add_body(path, response);
+        }
+    }
+}
+
+/// A description begins with the code, in backticks, and then says what it means.
+fn add_body(path: &str, response: &mut Response) {
+    let (code, meaning) = response.description.split_once(": ").unwrap_or((&response.description, ""));
+    let example = json!({
+        "timestamp": "2025-11-09T12:34:56Z",
+        "path": path,
+        "error": code.split('`').nth(1),
+        "message": meaning,
+        "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+    });
+    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).example(Some(example));
+    response.content.entry("application/json".to_owned()).or_insert(RefOr::T(body.build()));
+}
+
+/// The OpenAPI document of the API.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    Document::openapi()
+}
+
+/// Beside the API: they are about the document, and not in it.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::at(DOCUMENT).get(document),
+        Endpoint::at("/api").get(to_swagger_ui),
+        Endpoint::at("/swagger-ui").get(to_swagger_ui),
+        Endpoint::at("/swagger-ui/{file:.*}").get(swagger_ui),
+    ]
+}
+
+async fn document() -> HttpResponse {
+    static DOCUMENT: LazyLock<Bytes> =
+        LazyLock::new(|| openapi().to_json().expect("the document serialises").into());
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, "application/json; charset=utf-8")).body(DOCUMENT.clone())
+}
+
+async fn to_swagger_ui() -> HttpResponse {
+    HttpResponse::Found().insert_header((LOCATION, "/swagger-ui/")).finish()
+}
+
+async fn swagger_ui(file: Path<String>) -> Result<HttpResponse, ApiError> {
+    let config = Config::from(DOCUMENT).try_it_out_enabled(true);
+    let file = utoipa_swagger_ui::serve(&file, Arc::new(config))
+        .map_err(|error| ApiError::from(Problem::Internal).because(error.to_string()))?
+        .ok_or(Problem::NoSuchPath)?;
+    let mut response = HttpResponse::Ok();
+    response.content_type(file.content_type);
+    if file.gzpipped {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    Ok(response.body(file.bytes.into_owned()))
+}

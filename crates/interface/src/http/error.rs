@@ -1,0 +1,478 @@
+//! Failures as clients see them: one format for every one of them.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use chrono::{DateTime, Utc};
+use jangteo_application::WriteError;
+use jangteo_domain::coupon::{ClaimRefusal, CouponFault};
+use jangteo_domain::product::OutOfStock;
+use jangteo_domain::user::ProfileError;
+use jangteo_domain::wallet::InsufficientBalance;
+use jangteo_domain::{Money, MoneyError, ProductId, RepositoryError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::exact::{Moment, MoneyJson};
+use super::headers::REPLAYED;
+use crate::messages::Language;
+
+/// The public, stable name of a kind of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum ErrorCode {
+    ValidationError,
+    CouponInvalid,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    OutOfStock,
+    InsufficientBalance,
+    BalanceLimitExceeded,
+    CouponSoldOut,
+    CouponAlreadyClaimed,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    InternalError,
+    ServiceUnavailable,
+}
+
+impl ErrorCode {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::ValidationError | Self::CouponInvalid => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict
+            | Self::OutOfStock
+            | Self::InsufficientBalance
+            | Self::BalanceLimitExceeded
+            | Self::CouponSoldOut
+            | Self::CouponAlreadyClaimed => StatusCode::CONFLICT,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// What went wrong as a whole: it decides the code and the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// The request does not parse or is out of range.
+    Invalid,
+    /// The caller does not say, or not properly, who they are.
+    Unidentified,
+    Forbidden,
+    NoSuchPath,
+    NoSuchUser,
+    NoSuchProduct,
+    NoSuchOrder,
+    MethodNotAllowed {
+        allowed: String,
+    },
+    TooLong {
+        most: usize,
+    },
+    NotJson,
+    KeyReused,
+    EmailTaken,
+    CouponInvalid,
+    OutOfStock,
+    InsufficientBalance,
+    BalanceLimitExceeded,
+    CouponSoldOut,
+    CouponAlreadyClaimed,
+    /// Nothing was executed.
+    Busy,
+    /// It is not known whether the request was executed.
+    OutcomeUnknown,
+    /// A read failed, and the next may not.
+    DatabaseAway,
+    Internal,
+}
+
+impl Problem {
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid => ErrorCode::ValidationError,
+            Self::Unidentified => ErrorCode::Unauthorized,
+            Self::Forbidden => ErrorCode::Forbidden,
+            Self::NoSuchPath | Self::NoSuchUser | Self::NoSuchProduct | Self::NoSuchOrder => {
+                ErrorCode::NotFound
+            }
+            Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
+            Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
+            Self::NotJson => ErrorCode::UnsupportedMediaType,
+            Self::KeyReused | Self::EmailTaken => ErrorCode::Conflict,
+            Self::CouponInvalid => ErrorCode::CouponInvalid,
+            Self::OutOfStock => ErrorCode::OutOfStock,
+            Self::InsufficientBalance => ErrorCode::InsufficientBalance,
+            Self::BalanceLimitExceeded => ErrorCode::BalanceLimitExceeded,
+            Self::CouponSoldOut => ErrorCode::CouponSoldOut,
+            Self::CouponAlreadyClaimed => ErrorCode::CouponAlreadyClaimed,
+            Self::Busy | Self::OutcomeUnknown | Self::DatabaseAway => ErrorCode::ServiceUnavailable,
+            Self::Internal => ErrorCode::InternalError,
+        }
+    }
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Detail {
+    /// `items[0].qty`, or the name of a header or parameter.
+    pub(crate) field: Cow<'static, str>,
+    pub(crate) reason: Reason,
+}
+
+impl Detail {
+    pub(crate) fn new(field: impl Into<Cow<'static, str>>, reason: Reason) -> Self {
+        Self { field: field.into(), reason }
+    }
+}
+
+/// Why something is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Required,
+    UnknownField,
+    UnknownParameter,
+    Repeated,
+    WrongType,
+    Malformed,
+    MalformedJson { line: usize, column: usize },
+    NotUtf8,
+    BodyIncomplete,
+    NotAnId,
+    NotAnIdempotencyKey,
+    OutOfRange { least: i64, most: i64 },
+    NotOneOf(&'static [&'static str]),
+    Amount(MoneyError),
+    BelowMinimum { minimum: Money },
+    Profile(ProfileError),
+    EmailTaken,
+    LimitExceeded { balance: Money, maximum: Money },
+    Order(OrderFault),
+    Coupon(CouponFault),
+    Claim(ClaimRefusal),
+}
+
+/// Why an order is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OrderFault {
+    LineCount,
+    TooManyPieces { product: ProductId },
+    TooLarge,
+    UnknownProduct { product: ProductId },
+    Short(OutOfStock),
+    Unaffordable(InsufficientBalance),
+}
+
+/// A failed request.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    problem: Problem,
+    details: Vec<Detail>,
+    /// Whether this is the answer to an earlier request with the same key.
+    replayed: bool,
+    /// What is behind a failure that is not the client's.
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    pub(crate) fn invalid(details: Vec<Detail>) -> Self {
+        Self::from(Problem::Invalid).with(details)
+    }
+
+    pub(crate) fn invalid_field(field: impl Into<Cow<'static, str>>, reason: Reason) -> Self {
+        Self::invalid(vec![Detail::new(field, reason)])
+    }
+
+    pub(crate) fn with(self, details: Vec<Detail>) -> Self {
+        Self { details, ..self }
+    }
+
+    pub(crate) fn because(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
+    }
+
+    pub(crate) fn replayed(self, replayed: bool) -> Self {
+        Self { replayed, ..self }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_details(self) -> Vec<Detail> {
+        self.details
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self { problem, details: Vec::new(), replayed: false, cause: None }
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::UnknownUser(_) => Self::from(Problem::NoSuchUser),
+            WriteError::KeyReused => Self::from(Problem::KeyReused),
+            WriteError::Overloaded | WriteError::DeadlinePassed | WriteError::ShuttingDown => {
+                Self::from(Problem::Busy)
+            }
+            WriteError::Unavailable(_) => Self::from(Problem::OutcomeUnknown).because(error),
+            WriteError::Unreadable(_) => Self::from(Problem::Internal).because(error),
+        }
+    }
+}
+
+/// Of reads: nothing else was to be done.
+impl From<RepositoryError> for ApiError {
+    fn from(error: RepositoryError) -> Self {
+        let problem = match error {
+            RepositoryError::Transient(_) => Problem::DatabaseAway,
+            RepositoryError::Conflict(_) | RepositoryError::Backend(_) => Problem::Internal,
+        };
+        Self::from(problem).because(error)
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.problem)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.problem.code().status()
+    }
+
+    /// Only a placeholder, as it does not know the request; [`ApiError::answer`] is what clients get.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}
+
+/// What a failure's answer tells of the request.
+pub(crate) struct Failure<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) language: Language,
+    pub(crate) trace_id: String,
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// Every failure, the framework's own included.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "timestamp": "2025-11-09T12:34:56Z",
+    "path": "/api/v1/orders",
+    "error": "OUT_OF_STOCK",
+    "message": "The stock of at least one product does not suffice.",
+    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "details": [{
+        "field": "items[0].qty",
+        "code": "OUT_OF_STOCK",
+        "reason": "5 were asked for and 2 are left.",
+        "productId": 101,
+        "requested": 5,
+        "available": 2,
+    }],
+}))]
+pub(crate) struct ErrorBody<'a> {
+    timestamp: Moment,
+    path: &'a str,
+    error: ErrorCode,
+    /// For people: Korean, or English with `Accept-Language: en`.
+    message: Cow<'static, str>,
+    /// The W3C trace id of the request, as in the log and in the `traceparent` response header.
+    trace_id: &'a str,
+    /// Everything that is wrong, where there is something to list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    details: Vec<DetailBody<'a>>,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DetailBody<'a> {
+    /// A field of the body (`items[0].qty`), a parameter or a header.
+    field: &'a str,
+    /// For machines.
+    code: &'static str,
+    /// For people.
+    reason: Cow<'static, str>,
+    #[serde(flatten)]
+    #[schema(inline)]
+    figures: Figures,
+}
+
+/// The figures behind a reason.
+#[derive(Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Figures {
+    /// The product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<i64>,
+    /// Pieces asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested: Option<i64>,
+    /// What is to be paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required: Option<MoneyJson>,
+    /// Pieces left, or the balance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    available: Option<Available>,
+    /// The least amount that is accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minimum: Option<MoneyJson>,
+    /// The most that the balance may become.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maximum: Option<MoneyJson>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Available {
+    Pieces(i64),
+    Money(MoneyJson),
+}
+
+impl ApiError {
+    pub(crate) fn answer(&self, failure: &Failure<'_>) -> HttpResponse {
+        let body = ErrorBody {
+            timestamp: Moment(failure.at),
+            path: failure.path,
+            error: self.problem.code(),
+            message: self.problem.message(failure.language),
+            trace_id: &failure.trace_id,
+            details: self.details.iter().map(|detail| detail.body(failure.language)).collect(),
+        };
+        let body = serde_json::to_vec(&body).expect("plain data serialises");
+        let mut response = HttpResponse::with_body(self.status_code(), body).map_into_boxed_body();
+        self.add_headers(response.headers_mut(), failure.language);
+        response
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap, language: Language) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+        if self.replayed {
+            headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        if let Problem::MethodNotAllowed { allowed } = &self.problem {
+            headers.insert(ALLOW, HeaderValue::try_from(allowed).expect("methods are tokens"));
+        }
+        if self.problem.code() == ErrorCode::ServiceUnavailable {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+    }
+
+    /// Failures that are not the client's, once each.
+    pub(crate) fn log(&self, failure: &Failure<'_>) {
+        let Some(cause) = &self.cause else { return };
+        let mut chain = cause.to_string();
+        let mut source = cause.source();
+        while let Some(error) = source {
+            chain = format!("{chain}: {error}");
+            source = error.source();
+        }
+        let (trace_id, path) = (&failure.trace_id, failure.path);
+        match self.problem.code() {
+            ErrorCode::ServiceUnavailable => tracing::warn!(trace_id, path, cause = chain, "unavailable"),
+            _ => tracing::error!(trace_id, path, cause = chain, "failed"),
+        }
+    }
+}
+
+impl Detail {
+    fn body(&self, language: Language) -> DetailBody<'_> {
+        DetailBody {
+            field: &self.field,
+            code: self.reason.code(),
+            reason: self.reason.text(language),
+            figures: self.reason.figures(),
+        }
+    }
+}
+
+impl Reason {
+    fn figures(&self) -> Figures {
+        match self {
+            Self::Order(fault) => fault.figures(),
+            Self::BelowMinimum { minimum } | Self::Coupon(CouponFault::BelowMinimum { minimum }) => {
+                Figures { minimum: Some(MoneyJson(*minimum)), ..Figures::default() }
+            }
+            Self::LimitExceeded { balance, maximum } => Figures {
+                available: Some(Available::Money(MoneyJson(*balance))),
+                maximum: Some(MoneyJson(*maximum)),
+                ..Figures::default()
+            },
+            _ => Figures::default(),
+        }
+    }
+}
+
+impl OrderFault {
+    fn figures(&self) -> Figures {
+        match *self {
+            Self::LineCount | Self::TooLarge => Figures::default(),
+            Self::TooManyPieces { product } | Self::UnknownProduct { product } => {
+                Figures { product_id: Some(product.0), ..Figures::default() }
+            }
+            Self::Short(OutOfStock { product, requested, available }) => Figures {
+                product_id: Some(product.0),
+                requested: Some(requested.get()),
+                available: Some(Available::Pieces(available)),
+                ..Figures::default()
+            },
+            Self::Unaffordable(InsufficientBalance { required, available }) => Figures {
+                required: Some(MoneyJson(required)),
+                available: Some(Available::Money(MoneyJson(available))),
+                ..Figures::default()
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn answer(error: ApiError) -> HttpResponse {
+        let at = DateTime::UNIX_EPOCH;
+        error.answer(&Failure { path: "/", language: Language::English, trace_id: String::new(), at })
+    }
+
+    #[test]
+    fn what_may_be_tried_again_says_when() {
+        let away = || RepositoryError::Backend("no connection".into());
+        for error in [
+            WriteError::Overloaded,
+            WriteError::DeadlinePassed,
+            WriteError::ShuttingDown,
+            WriteError::Unavailable(Arc::new(away())),
+        ] {
+            let response = answer(ApiError::from(error));
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "1");
+        }
+        let read = ApiError::from(RepositoryError::Transient("no connection".into()));
+        assert_eq!(answer(read).status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer(ApiError::from(away())).status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}

@@ -1,0 +1,164 @@
+//! Customers.
+
+use std::str::FromStr;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::web::Data;
+use jangteo_application::Submission;
+use jangteo_domain::user::{Profile, ProfileError};
+use jangteo_domain::{User, UserId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Shop;
+use super::body::{JsonBody, json, ok};
+use super::endpoint::Endpoint;
+use super::error::{ApiError, Detail, Problem, Reason};
+use super::exact::Moment;
+use super::headers::{Caller, CallerHeaders, Key, KeyHeader, mark_replayed};
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::at("/api/v1/users").post(register), Endpoint::at("/api/v1/users/me").get(me)]
+}
+
+/// What a new customer tells about themselves.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "김미나", "email": "mina@example.com", "phone": "+82 10-1234-5678"}))]
+pub(crate) struct RegisterUser {
+    #[serde(default)]
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 100)]
+    name: Option<String>,
+    /// Unique in the shop.
+    #[serde(default)]
+    #[schema(value_type = String, required = true, max_length = 254)]
+    email: Option<String>,
+    #[serde(default)]
+    #[schema(max_length = 32)]
+    phone: Option<String>,
+}
+
+impl RegisterUser {
+    fn parse(self) -> Result<Profile, ApiError> {
+        let mut faults = Vec::new();
+        let name = required("name", self.name, &mut faults);
+        let email = required("email", self.email, &mut faults);
+        let phone = self.phone.map(|phone| parsed("phone", &phone, &mut faults));
+        match (name, email, phone.map_or(Some(None), |phone| phone.map(Some))) {
+            (Some(name), Some(email), Some(phone)) => Ok(Profile { name, email, phone }),
+            _ => Err(ApiError::invalid(faults)),
+        }
+    }
+}
+
+fn required<T: FromStr<Err = ProfileError>>(
+    field: &'static str,
+    text: Option<String>,
+    faults: &mut Vec<Detail>,
+) -> Option<T> {
+    match text {
+        Some(text) => parsed(field, &text, faults),
+        None => {
+            faults.push(Detail::new(field, Reason::Required));
+            None
+        }
+    }
+}
+
+fn parsed<T: FromStr<Err = ProfileError>>(
+    field: &'static str,
+    text: &str,
+    faults: &mut Vec<Detail>,
+) -> Option<T> {
+    text.parse().map_err(|error| faults.push(Detail::new(field, Reason::Profile(error)))).ok()
+}
+
+/// A customer.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": 7,
+    "name": "김미나",
+    "email": "mina@example.com",
+    "phone": "+82 10-1234-5678",
+    "createdAt": "2025-11-09T12:34:56Z",
+}))]
+pub(crate) struct UserBody {
+    id: i64,
+    name: String,
+    email: String,
+    phone: Option<String>,
+    created_at: Moment,
+}
+
+impl From<User> for UserBody {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.0,
+            name: user.profile.name.to_string(),
+            email: user.profile.email.to_string(),
+            phone: user.profile.phone.map(|phone| phone.to_string()),
+            created_at: Moment(user.created_at),
+        }
+    }
+}
+
+/// An empty list may be that of somebody who does not exist.
+pub(super) async fn must_exist(shop: &Shop, user: UserId) -> Result<User, ApiError> {
+    shop.customers.user(user).await?.ok_or(Problem::NoSuchUser.into())
+}
+
+/// Register a customer
+///
+/// With an empty wallet. The `id` of the answer is what `X-User-Id` is set to from then on.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users",
+    operation_id = "registerUser",
+    tag = "Users",
+    params(KeyHeader),
+    request_body = RegisterUser,
+    responses(
+        (
+            status = 201,
+            description = "The customer.",
+            headers(("Location" = String, description = "Where customers see themselves.")),
+            body = UserBody,
+        ),
+        (status = 409, description = "`CONFLICT`: the e-mail address is taken, or the key was used for another request."),
+    ),
+)]
+pub(crate) async fn register(
+    shop: Data<Shop>,
+    key: Key,
+    body: JsonBody<RegisterUser>,
+) -> Result<HttpResponse, ApiError> {
+    let command = body.0.parse()?;
+    let answer = shop.registrations.submit(Submission { command, key: key.0 }).await?;
+    let user = answer.outcome.map_err(|_| {
+        let taken = ApiError::from(Problem::EmailTaken).with(vec![Detail::new("email", Reason::EmailTaken)]);
+        taken.replayed(answer.replayed)
+    })?;
+    let mut response = json(StatusCode::CREATED, &UserBody::from(user));
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/api/v1/users/me"));
+    Ok(mark_replayed(response, answer.replayed))
+}
+
+/// The caller
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/me",
+    operation_id = "getMe",
+    tag = "Users",
+    params(CallerHeaders),
+    responses(
+        (status = 200, description = "The caller.", body = UserBody),
+        (status = 404, description = "`NOT_FOUND`: there is no such user."),
+    ),
+)]
+pub(crate) async fn me(shop: Data<Shop>, caller: Caller) -> Result<HttpResponse, ApiError> {
+    let user = must_exist(&shop, caller.user).await?;
+    Ok(ok(&UserBody::from(user)))
+}

@@ -1,0 +1,328 @@
+//! What people read when something goes wrong: Korean by default, English on request.
+
+use std::borrow::Cow;
+
+use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap};
+use jangteo_domain::coupon::{ClaimRefusal, CouponFault};
+use jangteo_domain::user::ProfileError;
+use jangteo_domain::wallet::InsufficientBalance;
+use jangteo_domain::{MoneyError, OrderRequest, Quantity};
+
+use crate::http::{OrderFault, Problem, Reason};
+
+/// A language that messages are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    Korean,
+    English,
+}
+
+impl Language {
+    /// The one that the client likes best of those there are.
+    pub(crate) fn preferred(headers: &HeaderMap) -> Self {
+        let ranges = headers.get_all(ACCEPT_LANGUAGE).filter_map(|value| value.to_str().ok());
+        let wishes = ranges.flat_map(|value| value.split(',')).filter_map(wish);
+        // Of equals the first is kept.
+        let best = wishes.fold(None, |best: Option<(Self, f32)>, wish| match best {
+            Some(best) if best.1 >= wish.1 => Some(best),
+            Some(_) | None => Some(wish),
+        });
+        best.map_or(Self::Korean, |(language, _)| language)
+    }
+
+    pub(crate) fn tag(self) -> &'static str {
+        match self {
+            Self::Korean => "ko",
+            Self::English => "en",
+        }
+    }
+}
+
+/// A language with its weight, of `en-GB;q=0.8`. Others than those there are, and those refused with `q=0`, are none.
+fn wish(range: &str) -> Option<(Language, f32)> {
+    let mut parts = range.split(';');
+    let tag = parts.next()?.trim();
+    let primary = tag.split('-').next()?;
+    let language = match primary.to_ascii_lowercase().as_str() {
+        "ko" | "*" => Language::Korean,
+        "en" => Language::English,
+        _ => return None,
+    };
+    let weight = parts.find_map(|parameter| parameter.trim().strip_prefix("q="));
+    let weight = weight.map_or(Some(1.0), |weight| weight.parse().ok())?;
+    (weight > 0.0).then_some((language, weight))
+}
+
+type Text = Cow<'static, str>;
+
+/// A text in both languages.
+struct Both {
+    korean: Text,
+    english: Text,
+}
+
+fn both(korean: impl Into<Text>, english: impl Into<Text>) -> Both {
+    Both { korean: korean.into(), english: english.into() }
+}
+
+impl Both {
+    fn in_language(self, language: Language) -> Text {
+        match language {
+            Language::Korean => self.korean,
+            Language::English => self.english,
+        }
+    }
+}
+
+impl Problem {
+    /// What happened, in a sentence.
+    pub(crate) fn message(&self, language: Language) -> Text {
+        self.both().in_language(language)
+    }
+
+    fn both(&self) -> Both {
+        match self {
+            Self::Invalid => both("요청 값이 올바르지 않습니다.", "The request is not valid."),
+            Self::Unidentified => both(
+                "사용자를 확인할 수 없습니다. X-User-Id 헤더를 확인해 주세요.",
+                "It is not known who you are. Check the X-User-Id header.",
+            ),
+            Self::Forbidden => both("접근 권한이 없습니다.", "You are not allowed to do this."),
+            Self::NoSuchPath => both("존재하지 않는 경로입니다.", "There is nothing at this path."),
+            Self::NoSuchUser => both("존재하지 않는 사용자입니다.", "There is no such user."),
+            Self::NoSuchProduct => both("존재하지 않는 상품입니다.", "There is no such product."),
+            Self::NoSuchOrder => both("존재하지 않는 주문입니다.", "There is no such order."),
+            Self::MethodNotAllowed { allowed } => both(
+                format!("지원하지 않는 메서드입니다. 사용할 수 있는 메서드: {allowed}"),
+                format!("This path does not know the method; it knows {allowed}."),
+            ),
+            Self::TooLong { most } => both(
+                format!("요청 본문이 너무 큽니다. 최대 {most}바이트까지 보낼 수 있습니다."),
+                format!("The request body is too large; it may have {most} bytes."),
+            ),
+            Self::NotJson => both(
+                "Content-Type은 application/json (UTF-8)이어야 합니다.",
+                "The Content-Type must be application/json, in UTF-8.",
+            ),
+            Self::KeyReused => both(
+                "이 Idempotency-Key는 이미 다른 요청에 사용되었습니다.",
+                "This Idempotency-Key was used for another request.",
+            ),
+            Self::EmailTaken => both("이미 사용 중인 이메일입니다.", "The e-mail address is taken."),
+            Self::CouponInvalid => both("사용할 수 없는 쿠폰입니다.", "The coupon cannot be used."),
+            Self::OutOfStock => {
+                both("재고가 부족한 상품이 있습니다.", "There are not enough pieces in stock.")
+            }
+            Self::InsufficientBalance => both("잔액이 부족합니다.", "The balance does not suffice."),
+            Self::BalanceLimitExceeded => {
+                both("충전 후 잔액이 한도를 넘습니다.", "The balance would pass its limit.")
+            }
+            Self::CouponSoldOut => both("쿠폰이 모두 소진되었습니다.", "All coupons have been issued."),
+            Self::CouponAlreadyClaimed => {
+                both("이미 발급받은 쿠폰입니다.", "You have claimed this coupon already.")
+            }
+            Self::Busy => both(
+                "지금은 요청이 많아 처리하지 못했습니다. 아무것도 변경되지 않았으니 잠시 후 다시 시도해 주세요.",
+                "The shop is too busy at the moment. Nothing was executed; please try again.",
+            ),
+            Self::OutcomeUnknown => both(
+                "처리 결과를 확인하지 못했습니다. 같은 Idempotency-Key로 다시 요청하면 결과를 알 수 있습니다.",
+                "It is not known what became of the request. Sending it again with the same Idempotency-Key tells.",
+            ),
+            Self::DatabaseAway => both(
+                "일시적으로 조회할 수 없습니다. 잠시 후 다시 시도해 주세요.",
+                "This cannot be read at the moment. Please try again.",
+            ),
+            Self::Internal => both("서버 내부 오류가 발생했습니다.", "Something went wrong on our side."),
+        }
+    }
+}
+
+impl Reason {
+    /// The public, stable name of the reason.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Required | Self::Profile(ProfileError::Empty) => "REQUIRED",
+            Self::UnknownField => "UNKNOWN_FIELD",
+            Self::UnknownParameter => "UNKNOWN_PARAMETER",
+            Self::Repeated => "DUPLICATE",
+            Self::WrongType => "WRONG_TYPE",
+            Self::Malformed | Self::Profile(ProfileError::Malformed) => "MALFORMED",
+            Self::MalformedJson { .. } => "MALFORMED_JSON",
+            Self::NotUtf8 => "NOT_UTF8",
+            Self::BodyIncomplete => "BODY_INCOMPLETE",
+            Self::NotAnId => "NOT_AN_ID",
+            Self::NotAnIdempotencyKey => "MALFORMED_IDEMPOTENCY_KEY",
+            Self::OutOfRange { .. } => "OUT_OF_RANGE",
+            Self::NotOneOf(_) => "NOT_ALLOWED",
+            Self::Amount(MoneyError::NotANumber) => "NOT_AN_AMOUNT",
+            Self::Amount(MoneyError::TooPrecise) => "TOO_MANY_DECIMALS",
+            Self::Amount(MoneyError::TooLarge) | Self::Order(OrderFault::TooLarge) => "AMOUNT_TOO_LARGE",
+            Self::BelowMinimum { .. } => "BELOW_MINIMUM",
+            Self::Profile(ProfileError::TooLong(_)) => "TOO_LONG",
+            Self::EmailTaken => "EMAIL_TAKEN",
+            Self::Order(OrderFault::LineCount) => "LINE_COUNT",
+            Self::Order(OrderFault::TooManyPieces { .. }) => "TOO_MANY_PIECES",
+            Self::Order(OrderFault::UnknownProduct { .. }) => "UNKNOWN_PRODUCT",
+            Self::Order(OrderFault::Short(_)) => "OUT_OF_STOCK",
+            Self::Order(OrderFault::Unaffordable(_)) => "INSUFFICIENT_BALANCE",
+            Self::LimitExceeded { .. } => "BALANCE_LIMIT_EXCEEDED",
+            Self::Coupon(CouponFault::Unknown) | Self::Claim(ClaimRefusal::Unknown) => "COUPON_UNKNOWN",
+            Self::Coupon(CouponFault::NotHeld) => "COUPON_NOT_HELD",
+            Self::Coupon(CouponFault::AlreadyUsed) => "COUPON_ALREADY_USED",
+            Self::Coupon(CouponFault::Expired) => "COUPON_EXPIRED",
+            Self::Coupon(CouponFault::BelowMinimum { .. }) => "COUPON_BELOW_MINIMUM",
+            Self::Claim(ClaimRefusal::NotStarted(_)) => "COUPON_NOT_STARTED",
+            Self::Claim(ClaimRefusal::Ended(_)) => "COUPON_ENDED",
+            Self::Claim(ClaimRefusal::AlreadyClaimed) => "COUPON_ALREADY_CLAIMED",
+            Self::Claim(ClaimRefusal::SoldOut) => "COUPON_SOLD_OUT",
+        }
+    }
+
+    /// The reason, in a sentence.
+    pub(crate) fn text(&self, language: Language) -> Text {
+        self.both().in_language(language)
+    }
+
+    fn both(&self) -> Both {
+        match self {
+            Self::Required | Self::Profile(ProfileError::Empty) => {
+                both("필수 값입니다.", "This is required.")
+            }
+            Self::UnknownField => both("알 수 없는 필드입니다.", "There is no such field."),
+            Self::UnknownParameter => both("알 수 없는 파라미터입니다.", "There is no such parameter."),
+            Self::Repeated => both("두 번 이상 지정되었습니다.", "This is given more than once."),
+            Self::WrongType => both("값의 형식이 올바르지 않습니다.", "The value has the wrong type."),
+            Self::Malformed | Self::Profile(ProfileError::Malformed) => {
+                both("형식이 올바르지 않습니다.", "The value is malformed.")
+            }
+            Self::MalformedJson { line, column } => both(
+                format!("올바른 JSON이 아닙니다. ({line}행 {column}열)"),
+                format!("This is not JSON (line {line}, column {column})."),
+            ),
+            Self::NotUtf8 => both("본문이 UTF-8이 아닙니다.", "The body is not UTF-8."),
+            Self::BodyIncomplete => both("본문이 끝까지 전송되지 않았습니다.", "The body is incomplete."),
+            Self::NotAnId => both("1 이상의 정수여야 합니다.", "This must be a whole number, 1 or more."),
+            Self::NotAnIdempotencyKey => both(
+                "공백이 없는 1~255자의 ASCII 문자여야 합니다.",
+                "This must be 1 to 255 visible ASCII characters.",
+            ),
+            Self::OutOfRange { least, most } => both(
+                format!("{least} 이상 {most} 이하의 정수여야 합니다."),
+                format!("This must be a whole number from {least} to {most}."),
+            ),
+            Self::NotOneOf(allowed) => both(
+                format!("다음 중 하나여야 합니다: {}", allowed.join(", ")),
+                format!("This must be one of {}.", allowed.join(", ")),
+            ),
+            Self::BelowMinimum { minimum } => {
+                both(format!("{minimum} 이상이어야 합니다."), format!("This must be at least {minimum}."))
+            }
+            Self::Profile(ProfileError::TooLong(most)) => both(
+                format!("{most}자를 넘을 수 없습니다."),
+                format!("This must not be longer than {most} characters."),
+            ),
+            Self::Amount(error) => amount(*error),
+            Self::EmailTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::LimitExceeded { balance, maximum } => both(
+                format!("현재 잔액은 {balance}이고, {maximum}까지 충전할 수 있습니다."),
+                format!("The balance is {balance} and may become {maximum}."),
+            ),
+            Self::Order(fault) => order(fault),
+            Self::Coupon(fault) => coupon(fault),
+            Self::Claim(refusal) => claim(refusal),
+        }
+    }
+}
+
+fn order(fault: &OrderFault) -> Both {
+    match fault {
+        OrderFault::LineCount => both(
+            format!("주문 항목은 1개 이상 {}개 이하여야 합니다.", OrderRequest::MAX_LINES),
+            format!("An order has 1 to {} lines.", OrderRequest::MAX_LINES),
+        ),
+        OrderFault::TooManyPieces { .. } => both(
+            format!("같은 상품은 모두 합해 {}개까지 주문할 수 있습니다.", Quantity::MAX),
+            format!("An order can have {} pieces of a product, all lines together.", Quantity::MAX),
+        ),
+        OrderFault::TooLarge => both("주문 금액이 너무 큽니다.", "The total of the order is too large."),
+        OrderFault::UnknownProduct { product } => both(
+            format!("판매 중인 상품이 아닙니다: {product}"),
+            format!("Product {product} is not on sale."),
+        ),
+        OrderFault::Short(short) => both(
+            format!("{}개를 요청했지만 {}개 남았습니다.", short.requested, short.available),
+            format!("{} were asked for and {} are left.", short.requested, short.available),
+        ),
+        OrderFault::Unaffordable(InsufficientBalance { required, available }) => both(
+            format!("{required}이 필요하지만 잔액은 {available}입니다."),
+            format!("{required} is needed and the balance is {available}."),
+        ),
+    }
+}
+
+fn amount(error: MoneyError) -> Both {
+    match error {
+        MoneyError::NotANumber => both("금액은 십진수여야 합니다.", "An amount must be a decimal number."),
+        MoneyError::TooPrecise => {
+            both("금액은 소수점 둘째 자리까지 쓸 수 있습니다.", "An amount has at most two decimals.")
+        }
+        MoneyError::TooLarge => both("금액이 너무 큽니다.", "The amount is too large."),
+    }
+}
+
+fn coupon(fault: &CouponFault) -> Both {
+    match fault {
+        CouponFault::Unknown => both("존재하지 않는 쿠폰입니다.", "No coupon has this code."),
+        CouponFault::NotHeld => both("발급받지 않은 쿠폰입니다.", "You have not claimed this coupon."),
+        CouponFault::AlreadyUsed => both("이미 사용한 쿠폰입니다.", "The coupon was used already."),
+        CouponFault::Expired => both("사용 기간이 지난 쿠폰입니다.", "The coupon has expired."),
+        CouponFault::BelowMinimum { minimum } => both(
+            format!("주문 금액이 {minimum} 이상일 때 사용할 수 있습니다."),
+            format!("The coupon can be used on a total of at least {minimum}."),
+        ),
+    }
+}
+
+fn claim(refusal: &ClaimRefusal) -> Both {
+    const MOMENT: &str = "%Y-%m-%dT%H:%M:%SZ";
+    match refusal {
+        ClaimRefusal::Unknown => both("존재하지 않는 쿠폰입니다.", "No coupon has this code."),
+        ClaimRefusal::NotStarted(at) => both(
+            format!("{}부터 발급받을 수 있습니다.", at.format(MOMENT)),
+            format!("It can be claimed from {}.", at.format(MOMENT)),
+        ),
+        ClaimRefusal::Ended(at) => both(
+            format!("발급 기간이 {}에 끝났습니다.", at.format(MOMENT)),
+            format!("It could be claimed until {}.", at.format(MOMENT)),
+        ),
+        ClaimRefusal::AlreadyClaimed => both("이미 발급받았습니다.", "You have it already."),
+        ClaimRefusal::SoldOut => both("모두 소진되었습니다.", "All have been issued."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn preferred(header: &str) -> Language {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_str(header).unwrap());
+        Language::preferred(&headers)
+    }
+
+    #[test]
+    fn korean_unless_english_is_liked_better() {
+        assert_eq!(Language::preferred(&HeaderMap::new()), Language::Korean);
+        for header in
+            ["ko", "ko-KR,en;q=0.9", "fr", "*", "", "en;q=0", "en;q=0.5, ko;q=0.8", "en;q=x", "ko,en"]
+        {
+            assert_eq!(preferred(header), Language::Korean, "{header}");
+        }
+        for header in ["en", "EN-us", "fr, en;q=0.5", "ko;q=0.1, en-GB;q=0.7", "en,ko", "en, *;q=0.1"] {
+            assert_eq!(preferred(header), Language::English, "{header}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Reads, run on the runtime that the database connections belong to.
+//!
+//! HTTP workers have runtimes of their own. A connection that one of them opened would end with it, and a read whose
+//! client went away would be dropped half way, with its connection.
+
+use async_trait::async_trait;
+use jangteo_application::audit::{Audit, AuditReport};
+use jangteo_application::queries::{
+    CatalogueQueries, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest, PopularProducts,
+    ProductList, ProductView, Readiness,
+};
+use jangteo_domain::order::OrderStatus;
+use jangteo_domain::{Order, OrderId, ProductId, RepositoryError, User, UserId, Wallet};
+use jangteo_infra_database::Store;
+use tokio::runtime::Handle;
+
+/// The store, as others than the runtime it was opened on may read it.
+pub(crate) struct Reads {
+    store: Store,
+    home: Handle,
+}
+
+impl Reads {
+    /// Has everything read on the current runtime.
+    pub(crate) fn here(store: Store) -> Self {
+        Self { store, home: Handle::current() }
+    }
+
+    /// A panic is the failure of this one read.
+    async fn at_home<T, R>(&self, read: impl FnOnce(Store) -> R) -> Result<T, RepositoryError>
+    where
+        R: Future<Output = Result<T, RepositoryError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let reading = self.home.spawn(read(self.store.clone()));
+        reading.await.unwrap_or_else(|error| Err(RepositoryError::Backend(error.into())))
+    }
+}
+
+#[async_trait]
+impl CatalogueQueries for Reads {
+    async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError> {
+        self.at_home(move |store| async move { store.products(list).await }).await
+    }
+
+    async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError> {
+        self.at_home(move |store| async move { store.product(id).await }).await
+    }
+
+    async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError> {
+        self.at_home(move |store| async move { store.popular(days, limit).await }).await
+    }
+}
+
+#[async_trait]
+impl CustomerQueries for Reads {
+    async fn user(&self, user: UserId) -> Result<Option<User>, RepositoryError> {
+        self.at_home(move |store| async move { store.user(user).await }).await
+    }
+
+    async fn wallet(&self, user: UserId) -> Result<Option<Wallet>, RepositoryError> {
+        self.at_home(move |store| async move { store.wallet(user).await }).await
+    }
+
+    async fn ledger(&self, user: UserId, page: PageRequest) -> Result<Page<LedgerLine>, RepositoryError> {
+        self.at_home(move |store| async move { store.ledger(user, page).await }).await
+    }
+
+    async fn coupons(&self, user: UserId) -> Result<Vec<HeldCoupon>, RepositoryError> {
+        self.at_home(move |store| async move { CustomerQueries::coupons(&store, user).await }).await
+    }
+
+    async fn orders(
+        &self,
+        user: UserId,
+        status: Option<OrderStatus>,
+        page: PageRequest,
+    ) -> Result<Page<Order>, RepositoryError> {
+        self.at_home(move |store| async move { CustomerQueries::orders(&store, user, status, page).await })
+            .await
+    }
+
+    async fn order(&self, order: OrderId) -> Result<Option<Order>, RepositoryError> {
+        self.at_home(move |store| async move { store.order(order).await }).await
+    }
+}
+
+#[async_trait]
+impl Readiness for Reads {
+    async fn check(&self) -> Result<(), RepositoryError> {
+        self.at_home(|store| async move { store.check().await }).await
+    }
+}
+
+#[async_trait]
+impl Audit for Reads {
+    async fn audit(&self) -> Result<AuditReport, RepositoryError> {
+        self.at_home(|store| async move { store.audit().await }).await
+    }
+}

@@ -1,0 +1,10 @@
+//! The whole server over HTTP, on both databases.
+
+mod support;
+
+mod api;
+mod bad_input;
+mod document;
+mod idempotency;
+mod lifecycle;
+mod operations;

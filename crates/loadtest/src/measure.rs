@@ -1,0 +1,177 @@
+//! Counting answers and their latency while a window is open.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+/// For how long to load before and while measuring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lengths {
+    /// Not measured.
+    pub(crate) warm_up: Duration,
+    /// Measured.
+    pub(crate) measured: Duration,
+}
+
+/// When answers count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    opens: Instant,
+    closes: Instant,
+}
+
+impl Window {
+    /// Opens after the warm-up, which begins now.
+    pub(crate) fn after_warm_up(lengths: Lengths) -> Self {
+        let opens = Instant::now() + lengths.warm_up;
+        Self { opens, closes: opens + lengths.measured }
+    }
+
+    /// Whether it is time to stop.
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.closes
+    }
+
+    fn contains(&self, moment: Instant) -> bool {
+        (self.opens..self.closes).contains(&moment)
+    }
+
+    fn seconds(&self) -> f64 {
+        (self.closes - self.opens).as_secs_f64()
+    }
+}
+
+/// What came of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Answer {
+    /// What was asked for.
+    Good,
+    /// Another HTTP status.
+    Status(u16),
+    /// The connection broke.
+    Lost,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Good => f.write_str("good"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Lost => f.write_str("connection lost"),
+        }
+    }
+}
+
+/// Every answer of a run.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    window: Window,
+    /// Microseconds of the good answers in the window.
+    latencies: Histogram<u64>,
+    /// All of them, the warm-up's included.
+    answers: BTreeMap<Answer, u64>,
+    /// How often a transaction was tried again.
+    retries: u64,
+}
+
+impl Tally {
+    const LONGEST: u64 = 60_000_000;
+
+    /// Nothing yet.
+    pub(crate) fn new(window: Window) -> Self {
+        let latencies = Histogram::new_with_bounds(1, Self::LONGEST, 3).expect("the bounds are valid");
+        Self { window, latencies, answers: BTreeMap::new(), retries: 0 }
+    }
+
+    /// Counts an answer that came just now.
+    pub(crate) fn add(&mut self, answer: Answer, asked: Instant) {
+        *self.answers.entry(answer).or_default() += 1;
+        let now = Instant::now();
+        if answer == Answer::Good && self.window.contains(now) {
+            let micros = u64::try_from((now - asked).as_micros()).unwrap_or(u64::MAX);
+            self.latencies.saturating_record(micros);
+        }
+    }
+
+    /// Counts a transaction that has to be tried again.
+    pub(crate) fn add_retry(&mut self) {
+        self.retries += 1;
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.latencies.add(other.latencies).expect("both have the same bounds");
+        for (answer, count) in other.answers {
+            *self.answers.entry(answer).or_default() += count;
+        }
+        self.retries += other.retries;
+        self
+    }
+
+    /// How many answers were good, the warm-up's included.
+    pub(crate) fn good(&self) -> u64 {
+        self.answers.get(&Answer::Good).copied().unwrap_or_default()
+    }
+
+    /// The figures.
+    pub(crate) fn figures(&self) -> Figures {
+        let percentile = |percent| Duration::from_micros(self.latencies.value_at_percentile(percent));
+        Figures {
+            rate: self.latencies.len() as f64 / self.window.seconds(),
+            median: percentile(50.0),
+            p99: percentile(99.0),
+            retries: self.retries,
+            bad: self
+                .answers
+                .iter()
+                .filter(|(answer, _)| **answer != Answer::Good)
+                .map(|(&a, &n)| (a, n))
+                .collect(),
+        }
+    }
+}
+
+/// What a run comes to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Figures {
+    /// Good answers a second.
+    pub(crate) rate: f64,
+    /// Latency that half of them kept.
+    pub(crate) median: Duration,
+    /// Latency that 99% of them kept.
+    pub(crate) p99: Duration,
+    /// Transactions that were tried again.
+    pub(crate) retries: u64,
+    /// Every other answer.
+    pub(crate) bad: BTreeMap<Answer, u64>,
+}
+
+/// The middle one, or the lower of the two in the middle; nothing of nothing.
+pub(crate) fn median_by<T, K: PartialOrd>(mut values: Vec<T>, key: impl Fn(&T) -> K) -> Option<T> {
+    values.sort_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal));
+    let middle = values.len().checked_sub(1)? / 2;
+    values.into_iter().nth(middle)
+}
+
+/// Runs load on a thread with a runtime of its own, which costs less than sharing one among threads.
+pub(crate) async fn on_own_thread<F, Fut, T>(load: F) -> Result<T>
+where
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<T>>,
+    T: Send + 'static,
+{
+    let (sender, receiver) = oneshot::channel();
+    let run = move || {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(load())
+    };
+    thread::Builder::new().name("load".to_owned()).spawn(move || drop(sender.send(run())))?;
+    receiver.await.context("the load panicked")?
+}

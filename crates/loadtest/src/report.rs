@@ -1,0 +1,230 @@
+//! The figures as a table, and whether each target is met.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use crate::bench::{Outcome, Step, orders};
+use crate::load::Traffic;
+use crate::scenario::{Backend, Mix};
+
+/// Everything that was measured, and on what.
+pub(crate) struct Report {
+    /// Machine, versions and settings, a line each.
+    pub(crate) circumstances: Vec<String>,
+    /// With how many clients the targets are measured.
+    pub(crate) clients: usize,
+    /// What came of each step.
+    pub(crate) results: Vec<(Step, Outcome)>,
+}
+
+/// A target and what was measured of it.
+struct Target {
+    what: &'static str,
+    bound: Bound,
+    unit: &'static str,
+    measured: Option<f64>,
+}
+
+#[derive(Clone, Copy)]
+enum Bound {
+    AtLeast(f64),
+    Below(f64),
+}
+
+impl Bound {
+    fn is_kept_by(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => value >= least,
+            Self::Below(bound) => value < bound,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(least) => write!(f, "at least {least}"),
+            Self::Below(bound) => write!(f, "below {bound}"),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, bound, unit, measured } = self;
+        let (measured, verdict) = match *measured {
+            Some(value) => {
+                let verdict = if bound.is_kept_by(value) { "met" } else { "**missed**" };
+                let digits = if value < 100.0 { 2 } else { 0 };
+                (format!("{value:.digits$} {unit}"), verdict)
+            }
+            None => (String::new(), "not measured"),
+        };
+        write!(f, "| {what} | {bound} {unit} | {measured} | {verdict} |")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.circumstances {
+            writeln!(f, "- {line}")?;
+        }
+        writeln!(f)?;
+        self.write_figures(f)?;
+        writeln!(f, "\n| target | wanted | measured | verdict |\n|---|---|---|---|")?;
+        self.targets().iter().try_for_each(|target| writeln!(f, "{target}"))?;
+        writeln!(f, "\n{}", self.bad_answers())
+    }
+}
+
+impl Report {
+    fn write_figures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| measured | at a time | per second | p50 ms | p99 ms | x floor | retries | RSS peak / now MB | cores: database / server / load |"
+        )?;
+        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
+        for (step, outcome) in &self.results {
+            let figures = &outcome.figures;
+            let ratio = self.times_floor(*step).map_or(String::new(), |ratio| format!("{ratio:.2}"));
+            let memory = outcome.memory.map_or(String::new(), |memory| {
+                format!("{:.0} / {:.0}", megabytes(memory.peak_kib), megabytes(memory.resident_kib))
+            });
+            let busy = outcome.busy.map_or(String::new(), |busy| {
+                format!("{:.2} / {:.2} / {:.2}", busy.database, busy.server, busy.load)
+            });
+            let (median, p99) = (milliseconds(figures.median), milliseconds(figures.p99));
+            writeln!(
+                f,
+                "| {step} | {} | {:.0} | {median:.2} | {p99:.2} | {ratio} | {} | {memory} | {busy} |",
+                step.at_a_time(),
+                figures.rate,
+                figures.retries,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let clients = self.clients;
+        let spread = orders(Backend::Mysql, Mix::Spread, clients);
+        let hot = orders(Backend::Mysql, Mix::Hot, clients);
+        let sqlite = orders(Backend::Sqlite, Mix::Spread, clients);
+        let rest = [Backend::Mysql, Backend::Sqlite].map(|backend| orders(backend, Mix::Spread, 1));
+        let catalogue = Step::Server { backend: Backend::Mysql, traffic: Traffic::Catalogue, clients };
+        let of_spread = self.rate(hot).zip(self.rate(spread)).map(|(hot, spread)| 100.0 * hot / spread);
+        let target = |what, bound, unit, measured| Target { what, bound, unit, measured };
+        vec![
+            target("MariaDB, spread", Bound::AtLeast(2.5), "x floor", self.times_floor(spread)),
+            target("MariaDB, hot", Bound::AtLeast(5.0), "x floor", self.times_floor(hot)),
+            target("MariaDB, hot against spread", Bound::AtLeast(80.0), "%", of_spread),
+            target("SQLite, spread", Bound::AtLeast(6.0), "x floor", self.times_floor(sqlite)),
+            target(
+                "p99 of orders under load",
+                Bound::Below(50.0),
+                "ms",
+                self.worst_p99(&[spread, hot, sqlite]),
+            ),
+            target("p99 of an order at rest", Bound::Below(5.0), "ms", self.worst_p99(&rest)),
+            target("GET /products", Bound::AtLeast(5000.0), "/s", self.rate(catalogue)),
+            target(
+                "server's memory at most",
+                Bound::Below(100.0),
+                "MB",
+                self.peak_memory(&[spread, hot, sqlite]),
+            ),
+        ]
+    }
+
+    fn outcome(&self, step: Step) -> Option<&Outcome> {
+        self.results.iter().find(|(other, _)| *other == step).map(|(_, outcome)| outcome)
+    }
+
+    fn rate(&self, step: Step) -> Option<f64> {
+        Some(self.outcome(step)?.figures.rate)
+    }
+
+    /// How much faster than the best floor of the same orders.
+    fn times_floor(&self, step: Step) -> Option<f64> {
+        let Step::Server { backend, traffic: Traffic::Orders { mix, .. }, .. } = step else { return None };
+        let floors = self.results.iter().filter_map(|(step, outcome)| match *step {
+            Step::Floor { backend: b, mix: m, .. } if (b, m) == (backend, mix) => Some(outcome.figures.rate),
+            Step::Floor { .. } | Step::Server { .. } => None,
+        });
+        let floor = floors.max_by(f64::total_cmp)?;
+        (step.at_a_time() > 1).then_some(self.rate(step)? / floor)
+    }
+
+    /// Of those measured.
+    fn worst_p99(&self, steps: &[Step]) -> Option<f64> {
+        let measured = steps.iter().filter_map(|step| self.outcome(*step));
+        measured.map(|outcome| milliseconds(outcome.figures.p99)).max_by(f64::total_cmp)
+    }
+
+    /// Of those measured.
+    fn peak_memory(&self, steps: &[Step]) -> Option<f64> {
+        let measured = steps.iter().filter_map(|step| self.outcome(*step)?.memory);
+        measured.map(|memory| megabytes(memory.peak_kib)).max_by(f64::total_cmp)
+    }
+
+    fn bad_answers(&self) -> String {
+        let mut text = String::new();
+        for (step, outcome) in &self.results {
+            for (answer, count) in &outcome.figures.bad {
+                let _ = writeln!(text, "- {step}, {} at a time: {count} x {answer}", step.at_a_time());
+            }
+        }
+        match text.is_empty() {
+            true => "Every request got the answer it asked for, and the books balanced after every run."
+                .to_owned(),
+            false => format!(
+                "The books balanced after every run, but these answers are not what was asked for:\n\n{text}"
+            ),
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn megabytes(kib: u64) -> f64 {
+    kib as f64 * 1024.0 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Figures;
+
+    fn at(rate: f64) -> Outcome {
+        Outcome { figures: Figures { rate, ..Figures::default() }, ..Outcome::default() }
+    }
+
+    fn report(results: Vec<(Step, Outcome)>) -> Report {
+        Report { circumstances: Vec::new(), clients: 64, results }
+    }
+
+    #[test]
+    fn the_best_floor_of_the_same_orders_counts() {
+        let floor = |mix, connections| Step::Floor { backend: Backend::Mysql, mix, connections };
+        let spread = orders(Backend::Mysql, Mix::Spread, 64);
+        let report = report(vec![
+            (floor(Mix::Spread, 16), at(1000.0)),
+            (floor(Mix::Spread, 32), at(2000.0)),
+            (floor(Mix::Hot, 16), at(4000.0)),
+            (spread, at(5000.0)),
+        ]);
+        assert_eq!(report.times_floor(spread), Some(2.5));
+    }
+
+    #[test]
+    fn a_target_is_met_missed_or_not_measured() {
+        let line =
+            |measured| Target { what: "a", bound: Bound::AtLeast(2.5), unit: "x", measured }.to_string();
+        assert_eq!(line(Some(2.5)), "| a | at least 2.5 x | 2.50 x | met |");
+        assert_eq!(line(Some(2.4)), "| a | at least 2.5 x | 2.40 x | **missed** |");
+        assert_eq!(line(None), "| a | at least 2.5 x |  | not measured |");
+        assert!(!Bound::Below(5.0).is_kept_by(5.0));
+    }
+}
