@@ -169,6 +169,7 @@ impl<O: Operation> Executor<O> {
         if !records.is_empty() {
             uow.idempotency().insert_many(&records).await?;
         }
+        uow.flush().await?;
         Ok((desk.into_replies(), uow))
     }
 }

@@ -13,7 +13,7 @@ use sea_orm::{
 
 use crate::entity::{coupon_history, coupons, user_coupons};
 use crate::error::{all_changed, failed};
-use crate::statement::{by_key, insert, padded};
+use crate::statement::{by_key, padded};
 use crate::transaction::Transaction;
 
 #[async_trait]
@@ -22,11 +22,12 @@ impl CouponRepository for Transaction {
         &mut self,
         codes: &BTreeSet<CouponCode>,
     ) -> Result<BTreeMap<CouponCode, Coupon>, RepositoryError> {
+        let transaction = self.up_to_date().await?;
         let mut found = BTreeMap::new();
         for list in padded(codes.iter().map(CouponCode::as_str)) {
             let rows = coupons::Entity::find()
                 .filter(coupons::Column::Code.is_in(list))
-                .all(&self.0)
+                .all(transaction)
                 .await
                 .map_err(failed)?;
             collect(rows, &mut found)?;
@@ -40,13 +41,14 @@ impl CouponRepository for Transaction {
         codes: &BTreeSet<CouponCode>,
     ) -> Result<BTreeMap<CouponCode, Coupon>, RepositoryError> {
         let ids: BTreeSet<i64> = self.find_many(codes).await?.values().map(|coupon| coupon.id.0).collect();
+        let transaction = self.up_to_date().await?;
         let mut locked = BTreeMap::new();
         for list in padded(ids) {
             let rows = coupons::Entity::find()
                 .filter(coupons::Column::Id.is_in(list))
                 .order_by_asc(coupons::Column::Id)
                 .lock_exclusive()
-                .all(&self.0)
+                .all(transaction)
                 .await
                 .map_err(failed)?;
             collect(rows, &mut locked)?;
@@ -58,6 +60,7 @@ impl CouponRepository for Transaction {
         &mut self,
         holders: &BTreeSet<(UserId, CouponId)>,
     ) -> Result<BTreeMap<(UserId, CouponId), UserCoupon>, RepositoryError> {
+        let transaction = self.up_to_date().await?;
         let mut held = BTreeMap::new();
         for list in padded(holders.iter().copied()) {
             let any = list.into_iter().fold(Condition::any(), |any, (user, coupon)| {
@@ -70,7 +73,7 @@ impl CouponRepository for Transaction {
             let rows = user_coupons::Entity::find()
                 .filter(any)
                 .lock_exclusive()
-                .all(&self.0)
+                .all(transaction)
                 .await
                 .map_err(failed)?;
             for row in rows {
@@ -82,19 +85,15 @@ impl CouponRepository for Transaction {
     }
 
     async fn issue(&mut self, issued: &[UserCoupon]) -> Result<(), RepositoryError> {
-        insert(&self.0, issued.iter().map(user_coupon_row)).await?;
-        insert(
-            &self.0,
-            issued.iter().map(|issued| coupon_history::ActiveModel {
-                id: NotSet,
-                user_coupon_id: Set(issued.id.0),
-                action: Set("ISSUED".to_owned()),
-                order_id: Set(None),
-                created_at: Set(issued.claimed_at),
-            }),
-        )
-        .await?;
-        count_issued(&self.0, issued).await
+        self.inserts.insert(issued.iter().map(user_coupon_row));
+        self.inserts.insert(issued.iter().map(|issued| coupon_history::ActiveModel {
+            id: NotSet,
+            user_coupon_id: Set(issued.id.0),
+            action: Set("ISSUED".to_owned()),
+            order_id: Set(None),
+            created_at: Set(issued.claimed_at),
+        }));
+        count_issued(&self.raw, issued).await
     }
 
     async fn redeem(&mut self, redemptions: &[Redemption]) -> Result<(), RepositoryError> {
@@ -106,23 +105,20 @@ impl CouponRepository for Transaction {
                 .col_expr(user_coupons::Column::UsedAt, Expr::val(at))
                 .filter(user_coupons::Column::Id.is_in(list))
                 .filter(user_coupons::Column::Status.eq("CLAIMED"))
-                .exec(&self.0)
+                .exec(&self.raw)
                 .await
                 .map_err(failed)?
                 .rows_affected;
         }
         all_changed("user_coupons", changed, redemptions.len())?;
-        insert(
-            &self.0,
-            redemptions.iter().map(|redemption| coupon_history::ActiveModel {
-                id: NotSet,
-                user_coupon_id: Set(redemption.user_coupon.0),
-                action: Set("USED".to_owned()),
-                order_id: Set(Some(redemption.order.0)),
-                created_at: Set(redemption.at),
-            }),
-        )
-        .await
+        self.inserts.insert(redemptions.iter().map(|redemption| coupon_history::ActiveModel {
+            id: NotSet,
+            user_coupon_id: Set(redemption.user_coupon.0),
+            action: Set("USED".to_owned()),
+            order_id: Set(Some(redemption.order.0)),
+            created_at: Set(redemption.at),
+        }));
+        Ok(())
     }
 }
 

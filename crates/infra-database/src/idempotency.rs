@@ -10,7 +10,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::entity::idempotency_keys::{ActiveModel, Column, Entity};
 use crate::error::{Corrupt, failed};
-use crate::statement::{insert, padded};
+use crate::statement::padded;
 use crate::transaction::Transaction;
 
 #[async_trait]
@@ -19,6 +19,7 @@ impl IdempotencyRepository for Transaction {
         &mut self,
         keys: &BTreeSet<ScopedKey>,
     ) -> Result<BTreeMap<ScopedKey, IdempotencyRecord>, RepositoryError> {
+        let transaction = self.up_to_date().await?;
         let mut found = BTreeMap::new();
         for list in padded(keys.iter()) {
             let any = list.iter().fold(Condition::any(), |any, key| {
@@ -29,7 +30,7 @@ impl IdempotencyRepository for Transaction {
                         .add(Column::IdempotencyKey.eq(key.key.as_str())),
                 )
             });
-            for row in Entity::find().filter(any).all(&self.0).await.map_err(failed)? {
+            for row in Entity::find().filter(any).all(transaction).await.map_err(failed)? {
                 let corrupt = |column| Corrupt::new("idempotency_keys", column, &row.idempotency_key);
                 let key = ScopedKey {
                     user: (row.user_id != ANONYMOUS).then_some(UserId(row.user_id)),
@@ -56,7 +57,8 @@ impl IdempotencyRepository for Transaction {
             outcome: Set(record.outcome.clone()),
             created_at: Set(record.at),
         };
-        insert(&self.0, records.iter().map(row)).await
+        self.inserts.insert(records.iter().map(row));
+        Ok(())
     }
 }
 

@@ -29,6 +29,7 @@ mod order;
 mod outbox;
 mod product;
 mod rows;
+mod script;
 mod seeding;
 mod statement;
 mod store;

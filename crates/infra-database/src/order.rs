@@ -8,30 +8,27 @@ use sea_orm::ActiveValue::Set;
 
 use crate::entity::{order_items, orders, payment_history, payments};
 use crate::rows::order_status;
-use crate::statement::insert;
 use crate::transaction::Transaction;
 
 #[async_trait]
 impl OrderRepository for Transaction {
     async fn insert_many(&mut self, orders: &[Order]) -> Result<(), RepositoryError> {
-        insert(&self.0, orders.iter().map(order_row)).await?;
-        insert(&self.0, orders.iter().flat_map(|order| item_rows(order.id, order))).await
+        self.inserts.insert(orders.iter().map(order_row));
+        self.inserts.insert(orders.iter().flat_map(|order| item_rows(order.id, order)));
+        Ok(())
     }
 
     async fn pay_many(&mut self, payments: &[Payment]) -> Result<(), RepositoryError> {
-        insert(&self.0, payments.iter().map(payment_row)).await?;
-        insert(
-            &self.0,
-            payments.iter().map(|payment| payment_history::ActiveModel {
-                order_id: Set(payment.order.0),
-                sequence: Set(1),
-                from_status: Set(payment_status(PaymentStatus::Pending).to_owned()),
-                to_status: Set(payment_status(payment.status).to_owned()),
-                reason: Set(None),
-                created_at: Set(payment.created_at),
-            }),
-        )
-        .await
+        self.inserts.insert(payments.iter().map(payment_row));
+        self.inserts.insert(payments.iter().map(|payment| payment_history::ActiveModel {
+            order_id: Set(payment.order.0),
+            sequence: Set(1),
+            from_status: Set(payment_status(PaymentStatus::Pending).to_owned()),
+            to_status: Set(payment_status(payment.status).to_owned()),
+            reason: Set(None),
+            created_at: Set(payment.created_at),
+        }));
+        Ok(())
     }
 }
 

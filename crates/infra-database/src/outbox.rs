@@ -6,13 +6,13 @@ use jangteo_domain::RepositoryError;
 use sea_orm::{ActiveValue::Set, NotSet};
 
 use crate::entity::outbox;
-use crate::statement::insert;
 use crate::transaction::Transaction;
 
 #[async_trait]
 impl OutboxRepository for Transaction {
     async fn append(&mut self, messages: &[OutboxMessage]) -> Result<(), RepositoryError> {
-        insert(&self.0, messages.iter().map(row)).await
+        self.inserts.insert(messages.iter().map(row));
+        Ok(())
     }
 }
 

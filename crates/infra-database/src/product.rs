@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_domain::product::{Product, ProductRepository, StockMovement};
 use jangteo_domain::{Money, ProductId, RepositoryError};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QuerySelect,
 };
@@ -14,7 +14,7 @@ use sea_orm::{
 use crate::entity::{hourly_sales, products, stock_movements};
 use crate::error::{all_changed, failed};
 use crate::rows::stock_movement_kind;
-use crate::statement::{by_key, insert, insert_sizes, padded};
+use crate::statement::{by_key, padded};
 use crate::transaction::Transaction;
 
 /// Which hour since the epoch a moment falls into.
@@ -28,6 +28,7 @@ impl ProductRepository for Transaction {
         &mut self,
         products: &BTreeSet<ProductId>,
     ) -> Result<BTreeMap<ProductId, Product>, RepositoryError> {
+        let transaction = self.up_to_date().await?;
         let mut locked = BTreeMap::new();
         for list in padded(products.iter().map(|product| product.0)) {
             let rows: Vec<(i64, String, i64, i64)> = products::Entity::find()
@@ -43,7 +44,7 @@ impl ProductRepository for Transaction {
                 .filter(products::Column::DeletedAt.is_null())
                 .lock_exclusive()
                 .into_tuple()
-                .all(&self.0)
+                .all(transaction)
                 .await
                 .map_err(failed)?;
             locked.extend(rows.into_iter().map(|(id, name, price, stock)| {
@@ -55,15 +56,15 @@ impl ProductRepository for Transaction {
     }
 
     async fn sell(&mut self, sales: &[StockMovement]) -> Result<(), RepositoryError> {
-        insert(&self.0, sales.iter().map(movement_row)).await?;
+        self.inserts.insert(sales.iter().map(movement_row));
         let mut pieces: BTreeMap<i64, i64> = BTreeMap::new();
         let mut hourly: BTreeMap<(i64, i64), i64> = BTreeMap::new();
         for sale in sales {
             *pieces.entry(sale.product.0).or_default() -= sale.quantity;
             *hourly.entry((hour(sale.at), sale.product.0)).or_default() -= sale.quantity;
         }
-        self.take_stock(&pieces).await?;
-        self.count_sales(&hourly).await
+        self.count_sales(&hourly);
+        self.take_stock(&pieces).await
     }
 }
 
@@ -76,7 +77,7 @@ impl Transaction {
                 .col_expr(products::Column::Stock, Expr::col(products::Column::Stock).sub(sold.clone()))
                 .col_expr(products::Column::SalesVolume, Expr::col(products::Column::SalesVolume).add(sold))
                 .filter(products::Column::Id.is_in(list.iter().map(|&(product, _)| product)))
-                .exec(&self.0)
+                .exec(&self.raw)
                 .await
                 .map_err(failed)?
                 .rows_affected;
@@ -85,37 +86,17 @@ impl Transaction {
         all_changed("products", changed, pieces.len())
     }
 
-    async fn count_sales(&mut self, hourly: &BTreeMap<(i64, i64), i64>) -> Result<(), RepositoryError> {
-        let mut rows: Vec<_> = hourly
-            .iter()
-            .map(|(&(hour, product), &quantity)| hourly_sales::ActiveModel {
-                hour: Set(hour),
-                product_id: Set(product),
-                quantity: Set(quantity),
-            })
-            .collect();
-        for size in insert_sizes(rows.len()) {
-            let later = rows.split_off(size);
-            hourly_sales::Entity::insert_many(rows)
-                .on_conflict(
-                    OnConflict::columns([hourly_sales::Column::Hour, hourly_sales::Column::ProductId])
-                        .value(hourly_sales::Column::Quantity, self.added_quantity())
-                        .to_owned(),
-                )
-                .exec_without_returning(&self.0)
-                .await
-                .map_err(failed)?;
-            rows = later;
-        }
-        Ok(())
-    }
-
-    /// What is there plus what was to be inserted: each database names the latter in its own way.
-    fn added_quantity(&self) -> SimpleExpr {
-        Expr::cust(match self.0.get_database_backend() {
-            DbBackend::MySql => "quantity + VALUES(quantity)",
-            _ => "hourly_sales.quantity + excluded.quantity",
-        })
+    fn count_sales(&mut self, hourly: &BTreeMap<(i64, i64), i64>) {
+        let rows = hourly.iter().map(|(&(hour, product), &quantity)| hourly_sales::ActiveModel {
+            hour: Set(hour),
+            product_id: Set(product),
+            quantity: Set(quantity),
+        });
+        let add = match self.raw.get_database_backend() {
+            DbBackend::MySql => " ON DUPLICATE KEY UPDATE quantity = quantity + VALUES(quantity)",
+            _ => " ON CONFLICT (hour, product_id) DO UPDATE SET quantity = quantity + excluded.quantity",
+        };
+        self.inserts.insert_or(rows, add);
     }
 }
 

@@ -12,7 +12,8 @@ use jangteo_domain::wallet::{LedgerEntry, LedgerKind};
 use jangteo_domain::{Money, ProductId, RepositoryError, User, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait,
+    QueryFilter, QuerySelect,
 };
 
 use crate::entity::{coupons, id_blocks, products, stores, users, wallets};
@@ -20,7 +21,7 @@ use crate::error::{commit_failed, failed};
 use crate::id_blocks::advance;
 use crate::product::movement_row;
 use crate::rows::discount;
-use crate::statement::insert;
+use crate::script::Script;
 use crate::store::Store;
 use crate::user::user_row;
 use crate::wallet::ledger_row;
@@ -100,37 +101,27 @@ async fn seed_users(
     let there: Vec<i64> = there.into_tuple().all(transaction).await.map_err(failed)?;
     let there: BTreeSet<i64> = there.into_iter().collect();
     let missing: Vec<_> = batch.iter().filter(|(id, _)| !there.contains(id)).collect();
-    insert(
-        transaction,
-        missing.iter().map(|(id, (profile, _))| {
-            user_row(&User { id: UserId(*id), profile: profile.clone(), created_at: now })
-        }),
-    )
-    .await?;
-    insert(
-        transaction,
-        missing.iter().map(|(id, (_, balance))| wallets::ActiveModel {
-            user_id: Set(*id),
-            balance: Set(balance.minor()),
-            updated_at: Set(now),
-        }),
-    )
-    .await?;
+    let mut script = Script::new(transaction.get_database_backend());
+    script.insert(missing.iter().map(|(id, (profile, _))| {
+        user_row(&User { id: UserId(*id), profile: profile.clone(), created_at: now })
+    }));
+    script.insert(missing.iter().map(|(id, (_, balance))| wallets::ActiveModel {
+        user_id: Set(*id),
+        balance: Set(balance.minor()),
+        updated_at: Set(now),
+    }));
     let charged = missing.iter().filter(|(_, (_, balance))| *balance > Money::ZERO);
-    insert(
-        transaction,
-        charged.map(|(id, (_, balance))| {
-            ledger_row(&LedgerEntry {
-                user: UserId(*id),
-                kind: LedgerKind::Charge,
-                amount: *balance,
-                balance_after: *balance,
-                order: None,
-                at: now,
-            })
-        }),
-    )
-    .await?;
+    script.insert(charged.map(|(id, (_, balance))| {
+        ledger_row(&LedgerEntry {
+            user: UserId(*id),
+            kind: LedgerKind::Charge,
+            amount: *balance,
+            balance_after: *balance,
+            order: None,
+            at: now,
+        })
+    }));
+    script.run(transaction).await?;
     ids_used(transaction, Sequence::Users.name(), batch).await?;
     Ok(missing.len())
 }
@@ -148,38 +139,32 @@ async fn seed_products(
     let there: Vec<i64> = there.into_tuple().all(transaction).await.map_err(failed)?;
     let there: BTreeSet<i64> = there.into_iter().collect();
     let missing: Vec<_> = batch.iter().filter(|(id, _)| !there.contains(id)).collect();
-    insert(
-        transaction,
-        missing.iter().map(|(id, product)| products::ActiveModel {
-            id: Set(*id),
-            store_id: Set(DEFAULT_STORE),
-            name: Set(product.name.clone()),
-            description: Set(product.description.clone()),
-            price: Set(product.price.minor()),
-            stock: Set(product.stock),
-            active: Set(true),
-            sales_volume: Set(0),
-            created_at: Set(now),
-            updated_at: Set(now),
-            deleted_at: Set(None),
-        }),
-    )
-    .await?;
+    let mut script = Script::new(transaction.get_database_backend());
+    script.insert(missing.iter().map(|(id, product)| products::ActiveModel {
+        id: Set(*id),
+        store_id: Set(DEFAULT_STORE),
+        name: Set(product.name.clone()),
+        description: Set(product.description.clone()),
+        price: Set(product.price.minor()),
+        stock: Set(product.stock),
+        active: Set(true),
+        sales_volume: Set(0),
+        created_at: Set(now),
+        updated_at: Set(now),
+        deleted_at: Set(None),
+    }));
     let received = missing.iter().filter(|(_, product)| product.stock > 0);
-    insert(
-        transaction,
-        received.map(|(id, product)| {
-            movement_row(&StockMovement {
-                product: ProductId(*id),
-                kind: StockMovementKind::Receive,
-                quantity: product.stock,
-                stock_after: product.stock,
-                order: None,
-                at: now,
-            })
-        }),
-    )
-    .await?;
+    script.insert(received.map(|(id, product)| {
+        movement_row(&StockMovement {
+            product: ProductId(*id),
+            kind: StockMovementKind::Receive,
+            quantity: product.stock,
+            stock_after: product.stock,
+            order: None,
+            at: now,
+        })
+    }));
+    script.run(transaction).await?;
     ids_used(transaction, "products", batch).await?;
     Ok(missing.len())
 }
@@ -192,6 +177,7 @@ async fn seed_default_store(
     if there.is_some() {
         return Ok(());
     }
+    let mut script = Script::new(transaction.get_database_backend());
     let store = stores::ActiveModel {
         id: Set(DEFAULT_STORE),
         name: Set("장터".to_owned()),
@@ -199,7 +185,8 @@ async fn seed_default_store(
         updated_at: Set(now),
         deleted_at: Set(None),
     };
-    insert(transaction, [store]).await?;
+    script.insert([store]);
+    script.run(transaction).await?;
     ids_used(transaction, "stores", &[(DEFAULT_STORE, ())]).await
 }
 
@@ -219,8 +206,10 @@ async fn seed_coupons(
         return Ok(0);
     }
     let ids = advance(transaction, "coupons", missing.len()).await?;
+    let mut script = Script::new(transaction.get_database_backend());
     let rows = ids.zip(&missing).map(|(id, coupon)| coupon_row(id, coupon, now));
-    insert(transaction, rows).await?;
+    script.insert(rows);
+    script.run(transaction).await?;
     Ok(missing.len())
 }
 

@@ -193,7 +193,7 @@ impl Store {
 #[async_trait]
 impl Database for Store {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, RepositoryError> {
-        Ok(Box::new(Transaction(self.begin_writing().await?)))
+        Ok(Box::new(Transaction::new(self.begin_writing().await?)))
     }
 }
 

@@ -10,12 +10,31 @@ use jangteo_domain::order::OrderRepository;
 use jangteo_domain::product::ProductRepository;
 use jangteo_domain::user::UserRepository;
 use jangteo_domain::wallet::WalletRepository;
-use sea_orm::DatabaseTransaction;
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use crate::error::commit_failed;
+use crate::script::Script;
 
 /// A transaction that writes. Dropping it rolls back.
-pub(crate) struct Transaction(pub(crate) DatabaseTransaction);
+pub(crate) struct Transaction {
+    /// For guarded updates: what they change was locked before, so no insert has to be sent ahead of them.
+    pub(crate) raw: DatabaseTransaction,
+    /// Inserts that are not sent yet.
+    pub(crate) inserts: Script,
+}
+
+impl Transaction {
+    pub(crate) fn new(raw: DatabaseTransaction) -> Self {
+        let inserts = Script::new(raw.get_database_backend());
+        Self { raw, inserts }
+    }
+
+    /// For reading: whatever was inserted can be seen.
+    pub(crate) async fn up_to_date(&mut self) -> Result<&DatabaseTransaction, RepositoryError> {
+        self.inserts.run(&self.raw).await?;
+        Ok(&self.raw)
+    }
+}
 
 #[async_trait]
 impl UnitOfWork for Transaction {
@@ -47,7 +66,12 @@ impl UnitOfWork for Transaction {
         self
     }
 
-    async fn commit(self: Box<Self>) -> Result<(), RepositoryError> {
-        self.0.commit().await.map_err(commit_failed)
+    async fn flush(&mut self) -> Result<(), RepositoryError> {
+        self.inserts.run(&self.raw).await
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), RepositoryError> {
+        self.flush().await?;
+        self.raw.commit().await.map_err(commit_failed)
     }
 }

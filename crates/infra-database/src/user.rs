@@ -9,12 +9,13 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySele
 
 use crate::entity::{users, wallets};
 use crate::error::{Corrupt, failed};
-use crate::statement::{insert, padded};
+use crate::statement::padded;
 use crate::transaction::Transaction;
 
 #[async_trait]
 impl UserRepository for Transaction {
     async fn taken_emails(&mut self, emails: &BTreeSet<Email>) -> Result<BTreeSet<Email>, RepositoryError> {
+        let transaction = self.up_to_date().await?;
         let mut taken = BTreeSet::new();
         for list in padded(emails.iter().map(Email::as_str)) {
             let found: Vec<(i64, String)> = users::Entity::find()
@@ -22,7 +23,7 @@ impl UserRepository for Transaction {
                 .columns([users::Column::Id, users::Column::Email])
                 .filter(users::Column::Email.is_in(list))
                 .into_tuple()
-                .all(&self.0)
+                .all(transaction)
                 .await
                 .map_err(failed)?;
             for (id, email) in found {
@@ -33,16 +34,13 @@ impl UserRepository for Transaction {
     }
 
     async fn insert_many(&mut self, users: &[User]) -> Result<(), RepositoryError> {
-        insert(&self.0, users.iter().map(user_row)).await?;
-        insert(
-            &self.0,
-            users.iter().map(|user| wallets::ActiveModel {
-                user_id: Set(user.id.0),
-                balance: Set(0),
-                updated_at: Set(user.created_at),
-            }),
-        )
-        .await
+        self.inserts.insert(users.iter().map(user_row));
+        self.inserts.insert(users.iter().map(|user| wallets::ActiveModel {
+            user_id: Set(user.id.0),
+            balance: Set(0),
+            updated_at: Set(user.created_at),
+        }));
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, Q
 use crate::entity::{ledger_entries, wallets};
 use crate::error::{all_changed, failed};
 use crate::rows::ledger_kind;
-use crate::statement::{by_key, insert, padded};
+use crate::statement::{by_key, padded};
 use crate::transaction::Transaction;
 
 #[async_trait]
@@ -20,6 +20,7 @@ impl WalletRepository for Transaction {
         &mut self,
         users: &BTreeSet<UserId>,
     ) -> Result<BTreeMap<UserId, Wallet>, RepositoryError> {
+        let transaction = self.up_to_date().await?;
         let mut locked = BTreeMap::new();
         for list in padded(users.iter().map(|user| user.0)) {
             let rows: Vec<(i64, i64)> = wallets::Entity::find()
@@ -28,7 +29,7 @@ impl WalletRepository for Transaction {
                 .filter(wallets::Column::UserId.is_in(list))
                 .lock_exclusive()
                 .into_tuple()
-                .all(&self.0)
+                .all(transaction)
                 .await
                 .map_err(failed)?;
             locked.extend(rows.into_iter().map(|(user, balance)| {
@@ -40,7 +41,7 @@ impl WalletRepository for Transaction {
     }
 
     async fn post(&mut self, entries: &[LedgerEntry]) -> Result<(), RepositoryError> {
-        insert(&self.0, entries.iter().map(ledger_row)).await?;
+        self.inserts.insert(entries.iter().map(ledger_row));
         let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
         for entry in entries {
             *sums.entry(entry.user.0).or_default() += entry.amount.minor();
@@ -54,7 +55,7 @@ impl WalletRepository for Transaction {
                 .col_expr(wallets::Column::Balance, moved)
                 .col_expr(wallets::Column::UpdatedAt, Expr::val(at))
                 .filter(wallets::Column::UserId.is_in(users))
-                .exec(&self.0)
+                .exec(&self.raw)
                 .await
                 .map_err(failed)?
                 .rows_affected;

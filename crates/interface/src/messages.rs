@@ -122,8 +122,8 @@ impl Problem {
                 both("이미 발급받은 쿠폰입니다.", "You have claimed this coupon already.")
             }
             Self::Busy => both(
-                "지금은 요청이 많아 처리하지 못했습니다. 아무것도 변경되지 않았으니 잠시 후 다시 시도해 주세요.",
-                "The shop is too busy at the moment. Nothing was executed; please try again.",
+                "지금은 요청을 처리할 수 없습니다. 아무것도 변경되지 않았으니 잠시 후 다시 시도해 주세요.",
+                "This cannot be done at the moment. Nothing was executed; please try again.",
             ),
             Self::OutcomeUnknown => both(
                 "처리 결과를 확인하지 못했습니다. 같은 Idempotency-Key로 다시 요청하면 결과를 알 수 있습니다.",
