@@ -169,7 +169,6 @@ impl<O: Operation> Executor<O> {
         if !records.is_empty() {
             uow.idempotency().insert_many(&records).await?;
         }
-        uow.flush().await?;
         Ok((desk.into_replies(), uow))
     }
 }

@@ -1,6 +1,6 @@
 //! Domain values as JSON: what events carry and what idempotency records keep. Money is a string with two decimals.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use jangteo_domain::order::{AppliedCoupon, Order, OrderLine, OrderStatus};
 use jangteo_domain::{Money, OrderId, ProductId, Quantity, UserCouponId, UserId};
 use serde::de::{DeserializeOwned, Error as _};
@@ -38,7 +38,7 @@ pub(crate) struct Moment(pub DateTime<Utc>);
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0.format("%Y-%m-%dT%H:%M:%S%.6fZ"))
+        serializer.collect_str(&self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 }
 

@@ -31,10 +31,7 @@ pub trait UnitOfWork: Send {
     /// Outcomes by idempotency key.
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
 
-    /// Sends what a repository may have kept back to send it together. Reading and committing do it as well.
-    async fn flush(&mut self) -> Result<(), RepositoryError>;
-
-    /// Makes everything durable.
+    /// Sends what a repository may have kept back to send it together, and makes everything durable.
     ///
     /// MUST answer [`RepositoryError::Backend`], never `Transient`, when it is not known whether the commit happened:
     /// running the work again could then do it twice.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jangteo_domain::order::{Order, OrderRepository};
 use jangteo_domain::payment::{Payment, PaymentStatus};
 use jangteo_domain::{OrderId, RepositoryError};
-use sea_orm::ActiveValue::Set;
+use sea_orm::ActiveValue::{NotSet, Set};
 
 use crate::entity::{order_items, orders, payment_history, payments};
 use crate::rows::order_status;
@@ -25,7 +25,7 @@ impl OrderRepository for Transaction {
             sequence: Set(1),
             from_status: Set(payment_status(PaymentStatus::Pending).to_owned()),
             to_status: Set(payment_status(payment.status).to_owned()),
-            reason: Set(None),
+            reason: NotSet,
             created_at: Set(payment.created_at),
         }));
         Ok(())
@@ -72,9 +72,9 @@ fn payment_row(payment: &Payment) -> payments::ActiveModel {
         method: Set("POINT".to_owned()),
         amount: Set(payment.amount.minor()),
         status: Set(payment_status(payment.status).to_owned()),
-        failure_reason: Set(None),
+        failure_reason: NotSet,
         created_at: Set(payment.created_at),
         paid_at: Set(payment.paid_at),
-        cancelled_at: Set(None),
+        cancelled_at: NotSet,
     }
 }

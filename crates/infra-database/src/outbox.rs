@@ -28,8 +28,8 @@ fn row(message: &OutboxMessage) -> outbox::ActiveModel {
         event_type: Set(message.event_type.to_owned()),
         payload: Set(message.payload.clone()),
         status: Set("PENDING".to_owned()),
-        attempts: Set(0),
+        attempts: NotSet,
         created_at: Set(message.at),
-        sent_at: Set(None),
+        sent_at: NotSet,
     }
 }

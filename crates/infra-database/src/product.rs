@@ -108,7 +108,7 @@ pub(crate) fn movement_row(movement: &StockMovement) -> stock_movements::ActiveM
         quantity: Set(movement.quantity),
         stock_after: Set(movement.stock_after),
         order_id: Set(movement.order.map(|order| order.0)),
-        reason: Set(None),
+        reason: NotSet,
         created_at: Set(movement.at),
     }
 }

@@ -7,6 +7,7 @@
 
 use std::fmt::Write;
 
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use jangteo_domain::RepositoryError;
 use sea_orm::sea_query::{Iden, Value};
 use sea_orm::{
@@ -100,13 +101,7 @@ fn write_literal(text: &mut String, backend: DbBackend, value: &ActiveValue<Valu
         Value::Int(Some(number)) => write_to(text, format_args!("{number}")),
         Value::Bool(Some(truth)) => text.push(if *truth { '1' } else { '0' }),
         Value::String(Some(string)) => write_string(text, backend, string),
-        Value::ChronoDateTimeUtc(Some(at)) => match backend {
-            DbBackend::MySql => write_to(text, format_args!("'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f"))),
-            // The form in which the driver binds and reads it.
-            _ => {
-                write_to(text, format_args!("'{}'", at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false)))
-            }
-        },
+        Value::ChronoDateTimeUtc(Some(at)) => write_moment(text, backend, *at),
         Value::BigInt(None)
         | Value::Int(None)
         | Value::Bool(None)
@@ -114,6 +109,20 @@ fn write_literal(text: &mut String, backend: DbBackend, value: &ActiveValue<Valu
         | Value::ChronoDateTimeUtc(None) => text.push_str("NULL"),
         other => unreachable!("no table has a column of {other:?}"),
     }
+}
+
+/// As the drivers write and read it: MySQL's DATETIME, or a text in UTC for SQLite.
+fn write_moment(text: &mut String, backend: DbBackend, at: DateTime<Utc>) {
+    let (date, time, micros) = (at.date_naive(), at.time(), at.timestamp_subsec_micros());
+    let (between, after) = match backend {
+        DbBackend::MySql => (' ', "'"),
+        _ => ('T', "+00:00'"),
+    };
+    write_to(text, format_args!("'{:04}-{:02}-{:02}{between}", date.year(), date.month(), date.day()));
+    write_to(
+        text,
+        format_args!("{:02}:{:02}:{:02}.{micros:06}{after}", time.hour(), time.minute(), time.second()),
+    );
 }
 
 /// Nothing is ever escaped: what would need it is written in hexadecimal.

@@ -4,7 +4,7 @@
 //! lists are padded to a power of two by repeating the last id.
 
 use sea_orm::ColumnTrait;
-use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, SimpleExpr, Value};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, SimpleExpr};
 
 /// The most ids in one list.
 const LARGEST: usize = 128;
@@ -22,12 +22,18 @@ pub(crate) fn padded<T: Clone>(ids: impl IntoIterator<Item = T>) -> Vec<Vec<T>> 
         .collect()
 }
 
-/// `CASE WHEN key = k1 THEN v1 WHEN key = k2 THEN v2 ... END` over a padded list: the first of equal keys counts.
+/// The value of a row's key, by bisection: a flat list of cases would be searched from its begin for every row.
+/// The list is ascending by key.
 pub(crate) fn by_key<C: ColumnTrait>(key: C, values: &[(i64, i64)]) -> SimpleExpr {
-    let cases = values.iter().fold(CaseStatement::new(), |cases, &(id, value)| {
-        cases.case(key.into_expr().eq(id), Expr::val(Value::from(value)))
-    });
-    cases.into()
+    let middle = values.len() / 2;
+    match values {
+        [] => Expr::val(0),
+        [(_, value)] => Expr::val(*value),
+        _ => CaseStatement::new()
+            .case(key.into_expr().lt(values[middle].0), by_key(key, &values[..middle]))
+            .finally(by_key(key, &values[middle..]))
+            .into(),
+    }
 }
 
 #[cfg(test)]
@@ -40,5 +46,17 @@ mod tests {
         assert_eq!(padded([1, 2, 3]), [vec![1, 2, 3, 3]]);
         let long = padded(0..130);
         assert_eq!(long.iter().map(Vec::len).collect::<Vec<_>>(), [128, 2]);
+    }
+
+    #[test]
+    fn a_value_is_found_by_bisection() {
+        use sea_orm::sea_query::{Query, SqliteQueryBuilder};
+
+        use crate::entity::wallets::Column::UserId;
+        let text =
+            Query::select().expr(by_key(UserId, &[(1, 10), (2, 20), (3, 30)])).to_string(SqliteQueryBuilder);
+        let expected =
+            r#"CASE WHEN ("user_id" < 2) THEN 10 ELSE (CASE WHEN ("user_id" < 3) THEN 20 ELSE 30 END) END"#;
+        assert!(text.ends_with(expected), "{text}");
     }
 }

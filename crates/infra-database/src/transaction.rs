@@ -66,12 +66,8 @@ impl UnitOfWork for Transaction {
         self
     }
 
-    async fn flush(&mut self) -> Result<(), RepositoryError> {
-        self.inserts.run(&self.raw).await
-    }
-
     async fn commit(mut self: Box<Self>) -> Result<(), RepositoryError> {
-        self.flush().await?;
+        self.inserts.run(&self.raw).await?;
         self.raw.commit().await.map_err(commit_failed)
     }
 }

@@ -73,7 +73,7 @@ pub(crate) fn ledger_row(entry: &LedgerEntry) -> ledger_entries::ActiveModel {
         amount: Set(entry.amount.minor()),
         balance_after: Set(entry.balance_after.minor()),
         order_id: Set(entry.order.map(|order| order.0)),
-        reason: Set(None),
+        reason: NotSet,
         created_at: Set(entry.at),
     }
 }
