@@ -137,7 +137,9 @@ fn product_columns() -> SelectStatement {
         .expr_as(Expr::col((stores::Entity, stores::Column::Name)), Alias::new("store_name"))
         .from(products::Entity)
         .join(
-            JoinType::InnerJoin,
+            // Every product has its store. An inner join would tempt the optimiser to begin with the stores and to sort
+            // the whole catalogue.
+            JoinType::LeftJoin,
             stores::Entity,
             Expr::col((stores::Entity, stores::Column::Id))
                 .equals((products::Entity, products::Column::StoreId)),

@@ -9,10 +9,11 @@ use jangteo_application::queries::Readiness;
 use jangteo_application::{Clock, Database, UnitOfWork};
 use jangteo_domain::RepositoryError;
 use jangteo_migrations::{Migrator, MigratorTrait};
-use sea_orm::sqlx::Executor;
+use sea_orm::sqlx::mysql::MySqlConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection, Executor};
 use sea_orm::{
-    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode,
     TransactionOptions, TransactionTrait,
 };
 
@@ -109,6 +110,7 @@ impl Store {
                 (sqlite(&settings.url, 1, false).await?, sqlite(&settings.url, settings.readers, true).await?)
             }
             DatabaseKind::MySql => {
+                try_mysql(&settings.url).await?;
                 (mysql(&settings.url, settings.writers).await?, mysql(&settings.url, settings.readers).await?)
             }
         };
@@ -240,6 +242,22 @@ async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<Database
             .pragma("query_only", if read_only { "on" } else { "off" })
     });
     sea_orm::Database::connect(options).await.map_err(ConnectError::Connection)
+}
+
+/// A pool tries again until its patience ends and then says no more than that: one connection of its own tells at once
+/// why there is none.
+async fn try_mysql(url: &str) -> Result<(), ConnectError> {
+    let connection = async {
+        let options: MySqlConnectOptions = url.parse()?;
+        options.disable_statement_logging().connect().await?.close().await
+    };
+    let tried = tokio::time::timeout(PATIENCE, connection).await;
+    let failure = match tried {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => RuntimeErr::SqlxError(Arc::<sqlx::Error>::new(error)),
+        Err(_) => RuntimeErr::Internal(format!("no answer within {} seconds", PATIENCE.as_secs())),
+    };
+    Err(ConnectError::Connection(DbErr::Conn(failure)))
 }
 
 async fn mysql(url: &str, connections: u32) -> Result<DatabaseConnection, ConnectError> {

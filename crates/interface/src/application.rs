@@ -1,7 +1,8 @@
 //! The whole server, put together and taken apart.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{Batcher, BatcherSettings, Clock, Operation};
 use jangteo_infra_database::{DatabaseKind, DatabaseSettings, Store};
 use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate};
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -31,6 +33,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// How often histograms are compacted; what they hold meanwhile is kept as single values.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
+const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own; id blocks need one more.
 const WRITING_OPERATIONS: u32 = 4;
 
@@ -62,10 +66,21 @@ impl Application {
     /// # Errors
     /// When the database cannot be connected to or the address cannot be listened on.
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let listener =
+            listen(settings.listen).with_context(|| format!("cannot listen on {}", settings.listen))?;
+        Self::build_on(listener, settings, clock).await
+    }
+
+    /// The same for who listens already.
+    pub(crate) async fn build_on(
+        listener: TcpListener,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
         let store = connect(&settings, Arc::clone(&clock)).await?;
         let shop = Arc::new(open(&settings, &store, clock));
-        let (server, address) = listen(&settings, Arc::clone(&shop))
-            .with_context(|| format!("cannot listen on {}", settings.listen))?;
+        let server = serve(listener, &settings, Arc::clone(&shop))?;
         let metrics = shop.metrics.clone();
         let upkeep = tokio::spawn(async move {
             loop {
@@ -190,9 +205,18 @@ fn start<O: Operation>(
     Batcher::start(Executor::new(operation, store.clone(), store, Arc::clone(clock)), settings)
 }
 
-fn listen(settings: &Settings, shop: Arc<Shop>) -> std::io::Result<(Server, SocketAddr)> {
+/// Listens. Connections wait until somebody serves them.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Else the port of a server that just ended could not be taken for a while.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+fn serve(listener: TcpListener, settings: &Settings, shop: Arc<Shop>) -> std::io::Result<Server> {
     let seconds = settings.shutdown_timeout_ms.div_ceil(1000);
-    let mut server = HttpServer::new(move || {
+    let server = HttpServer::new(move || {
         let shop = Arc::clone(&shop);
         App::new().configure(move |config| http::configure(config, shop))
     })
@@ -201,11 +225,13 @@ fn listen(settings: &Settings, shop: Arc<Shop>) -> std::io::Result<(Server, Sock
     .tcp_nodelay(true)
     .shutdown_timeout(seconds)
     // Signals stop the Application, which stops the server.
-    .disable_signals();
-    if let Some(workers) = settings.http_workers {
-        server = server.workers(workers.get());
-    }
-    let server = server.bind(settings.listen)?;
-    let address = server.addrs().first().copied().unwrap_or(settings.listen);
-    Ok((server.run(), address))
+    .disable_signals()
+    .workers(settings.http_workers.unwrap_or_else(half_of_the_processors).get());
+    Ok(server.listen(listener)?.run())
+}
+
+/// Half of the processors serve HTTP: the lanes and the database need the others.
+fn half_of_the_processors() -> NonZeroUsize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(processors / 2).unwrap_or(NonZeroUsize::MIN)
 }

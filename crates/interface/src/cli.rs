@@ -4,15 +4,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use jangteo_application::SystemClock;
+use jangteo_infra_database::Store;
 
+use self::output::{print, tell};
 use crate::config::{Settings, Sources};
 use crate::http;
 
 mod audit;
 mod demo;
 mod migrate;
+mod output;
 mod seed;
 mod serve;
 
@@ -102,30 +106,46 @@ impl SettingsArguments {
     }
 }
 
-/// Opens the database of the settings.
-async fn open(sources: &Sources) -> anyhow::Result<(Settings, jangteo_infra_database::Store)> {
+/// Takes the settings, and logs as they say from here on.
+fn settings(sources: &Sources) -> anyhow::Result<Settings> {
     let settings = Settings::load(sources)?;
     crate::telemetry::start_logging(&settings)?;
-    let store = crate::application::connect(&settings, Arc::new(SystemClock)).await?;
-    Ok((settings, store))
+    Ok(settings)
 }
 
-fn complain(error: &anyhow::Error) {
-    let mut said = error.to_string();
-    eprintln!("error: {said}");
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        // Some errors repeat what is behind them.
-        if !said.ends_with(&cause) {
-            eprintln!("  because: {cause}");
-            said = cause;
+/// Opens the database of the settings, which makes one on SQLite.
+async fn open(settings: &Settings) -> anyhow::Result<Store> {
+    crate::application::connect(settings, Arc::new(SystemClock)).await
+}
+
+/// Opens a database only to look at it: looking leaves nothing behind.
+async fn open_existing(settings: &Settings) -> anyhow::Result<Store> {
+    match settings.database_url.sqlite_file() {
+        Some(file) if !file.exists() => {
+            bail!("there is no database at {}: `jangteo migrate up` makes one", file.display())
         }
+        _ => open(settings).await,
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the document is what the command is for")]
+fn complain(error: &anyhow::Error) {
+    tell(&complaint(error));
+}
+
+/// The error and what is behind it, each thing once.
+fn complaint(error: &anyhow::Error) -> String {
+    let mut said = format!("error: {error}\n");
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Some errors repeat what is behind them.
+        if !said.contains(&cause) {
+            said.push_str(&format!("  because: {cause}\n"));
+        }
+    }
+    said
+}
+
 fn print_openapi() -> anyhow::Result<()> {
-    println!("{}", http::openapi().to_pretty_json()?);
-    Ok(())
+    print(&format!("{}\n", http::openapi().to_pretty_json()?))
 }
 
 #[cfg(test)]
@@ -137,6 +157,26 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_complaint_says_nothing_twice() {
+        let refused = || anyhow::anyhow!("connection refused").context("no answer: connection refused");
+        assert_eq!(
+            complaint(&refused().context("cannot connect")),
+            "error: cannot connect\n  because: no answer: connection refused\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn looking_at_a_database_that_is_not_there_makes_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("shops/shop.db");
+        let database_url = format!("sqlite://{}", file.display()).parse().expect("a URL");
+        let settings = Settings { database_url, ..Settings::default() };
+        let refused = open_existing(&settings).await.err().expect("refused").to_string();
+        assert!(refused.contains("there is no database at") && refused.contains("shop.db"), "{refused}");
+        assert!(!folder.path().join("shops").exists());
     }
 
     #[test]

@@ -17,9 +17,10 @@ use figment::value::{Dict, Value};
 use figment::{Figment, Profile, Provider};
 use jangteo_domain::Money;
 use jangteo_domain::wallet::WalletPolicy;
-use serde::de::{Error as _, Visitor};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
+mod suggestion;
 mod values;
 
 pub use values::{Authentication, DatabaseUrl, LogFilter, LogFormat};
@@ -70,7 +71,7 @@ pub struct Settings {
     /// How old the popular products may be shown, in milliseconds; 0 is always fresh.
     #[serde(deserialize_with = "text")]
     pub popular_cache_ms: u64,
-    /// Threads that serve HTTP; unset, one for each processor.
+    /// Threads that serve HTTP; unset, one for every two processors.
     #[serde(deserialize_with = "optional_text")]
     pub http_workers: Option<NonZeroUsize>,
     /// How long stopping may take, in milliseconds.
@@ -121,12 +122,17 @@ pub struct Sources {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// There is no setting of this name.
-    #[error("unknown setting `{key}` from {origin}; docs/configuration.md lists all of them")]
+    #[error(
+        "unknown setting `{key}` from {origin}{}; docs/configuration.md lists all of them",
+        suggestion.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
+    )]
     Unknown {
         /// The name.
         key: String,
         /// Where it stands.
         origin: Origin,
+        /// A setting whose name is nearly the same.
+        suggestion: Option<&'static str>,
     },
     /// The value of a setting cannot be used.
     #[error("setting `{key}` from {origin}: {problem}")]
@@ -275,11 +281,22 @@ fn explain(error: figment::Error, layers: &[Layer]) -> SettingsError {
         let layer = layers.iter().rev().find(|layer| layer.settings.contains_key(key));
         layer.map_or(Origin::Default, |layer| (layer.origin)(key, &layer.file))
     };
-    if let Kind::UnknownField(key, _) = error.kind {
-        return SettingsError::Unknown { origin: origin(&key), key };
+    if let Kind::UnknownField(key, known) = error.kind {
+        let suggestion = suggestion::nearest(&key, known);
+        return SettingsError::Unknown { origin: origin(&key), suggestion, key };
     }
     let key = error.path.first().cloned().unwrap_or_default();
-    SettingsError::Invalid { origin: origin(&key), problem: error.kind.to_string(), key }
+    let problem = format!("{}{}", error.kind, example(&key));
+    SettingsError::Invalid { origin: origin(&key), problem, key }
+}
+
+/// What would do instead, where the reason alone does not tell.
+fn example(key: &str) -> &'static str {
+    match key {
+        // Names are not looked up: one may stand for several addresses.
+        "listen" => "; use an address and a port such as 127.0.0.1:8080",
+        _ => "",
+    }
 }
 
 /// Reads a value from how it is written, whatever the source takes it for: amounts stay exact.
@@ -315,7 +332,7 @@ where
         }
     }
 
-    deserializer.deserialize_any(Text(PhantomData)).map_err(D::Error::custom)
+    deserializer.deserialize_any(Text(PhantomData))
 }
 
 fn optional_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>

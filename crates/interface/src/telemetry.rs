@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{LogFormat, Settings};
 
@@ -19,13 +20,22 @@ const COMMANDS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0,
 /// # Errors
 /// When the process logs already.
 pub fn start_logging(settings: &Settings) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(settings.log.as_str())?;
+    let filter = EnvFilter::builder().parse(directives(settings.log.as_str()))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match log_format(settings) {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!(error))
+}
+
+/// At `info` alone, migrations and the HTTP server tell about every step of their start. Whoever names modules, or asks
+/// for more than `info`, gets what was asked for.
+fn directives(filter: &str) -> String {
+    match filter.parse::<LevelFilter>() {
+        Ok(LevelFilter::INFO) => format!("{filter},sea_orm_migration=warn,actix_server=warn"),
+        _ => filter.to_owned(),
+    }
 }
 
 pub(crate) fn log_format(settings: &Settings) -> LogFormat {
@@ -47,4 +57,17 @@ pub(crate) fn process_metrics() -> PrometheusHandle {
             .expect("nothing else records metrics in this process")
     };
     METRICS.get_or_init(install).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_plain_info_level_leaves_the_steps_of_starting_out() {
+        assert_eq!(directives("info"), "info,sea_orm_migration=warn,actix_server=warn");
+        for asked in ["debug", "warn", "info,sea_orm_migration=info"] {
+            assert_eq!(directives(asked), asked);
+        }
+    }
 }

@@ -15,7 +15,7 @@ crate::on_both_databases! {
 async fn no_id_is_handed_out_twice(shop: Shop) {
     let other = shop.second_instance().await;
     let reserve = |n: usize| {
-        let store = if n % 2 == 0 { &shop.store } else { &other };
+        let store = if n.is_multiple_of(2) { &shop.store } else { &other };
         store.reserve(Sequence::Orders, 37 * n)
     };
     let ids: Vec<i64> = join_all((1..60).map(reserve)).await.into_iter().flat_map(Result::unwrap).collect();

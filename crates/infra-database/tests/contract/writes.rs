@@ -8,6 +8,7 @@ use jangteo_application::queries::{CustomerQueries, PageRequest};
 use jangteo_application::register_users::{EmailTaken, RegisterUsers};
 use jangteo_domain::UserId;
 use jangteo_domain::order::OrderStatus;
+use jangteo_domain::user::Profile;
 use jangteo_domain::wallet::{ChargeRefusal, LedgerKind};
 
 use crate::support::{Shop, charge, keyed, money, order, policy, profile, request, unkeyed};
@@ -20,6 +21,7 @@ crate::on_both_databases! {
     a_charge_is_capped
     an_email_is_registered_once
     unknown_customers_are_named
+    strange_texts_are_stored_as_they_are
 }
 
 async fn an_order_is_stored_as_it_was_answered(shop: Shop) {
@@ -120,4 +122,31 @@ async fn unknown_customers_are_named(shop: Shop) {
     let reply = charge(&charges, 404, "10").await;
     assert!(matches!(reply, Err(WriteError::UnknownUser(UserId(404)))));
     assert!(shop.store.wallet(UserId(404)).await.unwrap().is_none());
+}
+
+/// Whatever the script writes as a literal must come back as it was, and must not end the statement.
+async fn strange_texts_are_stored_as_they_are(shop: Shop) {
+    let registrations = shop.batcher(RegisterUsers);
+    let names = [
+        "O'Brien",
+        "back\\slash",
+        "\"; DROP TABLE users; --",
+        "'); DROP TABLE users; --",
+        "\\'); DROP TABLE users; --",
+        "한글 이름 😀",
+        "100%_?:1 $1 {} x'41'",
+        "`quoted` /* comment */ # -- ",
+    ];
+    for (number, name) in (1..).zip(names) {
+        let profile = Profile { name: name.parse().unwrap(), ..profile(number) };
+        let user = registrations.submit(unkeyed(profile.clone())).await.unwrap().outcome.unwrap();
+        let key = name.replace(|c: char| !c.is_ascii_graphic(), "");
+        let again =
+            Profile { email: format!("again{number}@example.com").parse().unwrap(), ..profile.clone() };
+        let first = registrations.submit(keyed(again.clone(), &key)).await.unwrap().outcome.unwrap();
+        let replay = registrations.submit(keyed(again, &key)).await.unwrap();
+        assert_eq!((replay.replayed, replay.outcome), (true, Ok(first)));
+        assert_eq!(shop.store.user(user.id).await.unwrap().unwrap().profile, profile);
+    }
+    shop.assert_audit_is_clean().await;
 }

@@ -1,14 +1,13 @@
 //! The audit.
 
-#![expect(clippy::print_stdout, reason = "its output is what the command is for")]
-
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use jangteo_application::{Audit, AuditReport};
 
-use super::{complain, open};
+use super::output::print;
+use super::{complain, open_existing, settings};
 use crate::config::Sources;
 use crate::http::AuditBody;
 
@@ -23,7 +22,7 @@ const VIOLATIONS: u8 = 1;
 const COULD_NOT_CHECK: u8 = 2;
 
 pub(super) async fn run(sources: &Sources, arguments: Arguments) -> ExitCode {
-    match check(sources).await.and_then(|report| print(report, arguments.json)) {
+    match check(sources).await.and_then(|report| show(report, arguments.json)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(VIOLATIONS),
         Err(error) => {
@@ -34,7 +33,7 @@ pub(super) async fn run(sources: &Sources, arguments: Arguments) -> ExitCode {
 }
 
 async fn check(sources: &Sources) -> anyhow::Result<AuditReport> {
-    let (_, store) = open(sources).await?;
+    let store = open_existing(&settings(sources)?).await?;
     let migrations = store.migrations().await.context("cannot read the state of the schema")?;
     let up_to_date = migrations.iter().all(|migration| migration.applied);
     ensure!(up_to_date, "the database schema is not up to date: run `jangteo migrate up` first");
@@ -44,19 +43,23 @@ async fn check(sources: &Sources) -> anyhow::Result<AuditReport> {
 }
 
 /// Tells whether everything adds up.
-fn print(report: AuditReport, json: bool) -> anyhow::Result<bool> {
+fn show(report: AuditReport, json: bool) -> anyhow::Result<bool> {
     let clean = report.is_clean();
-    if json {
-        println!("{}", serde_json::to_string_pretty(&AuditBody::from(report))?);
-        return Ok(clean);
-    }
+    let shown = match json {
+        true => serde_json::to_string_pretty(&AuditBody::from(report))?,
+        false => lines(&report),
+    };
+    print(&format!("{shown}\n"))?;
+    Ok(clean)
+}
+
+fn lines(report: &AuditReport) -> String {
+    let mut lines = Vec::new();
     for check in &report.checks {
         let verdict = if check.violations.is_empty() { "ok " } else { "BAD" };
-        println!("{verdict}  {}", check.rule);
-        for violation in &check.violations {
-            println!("       {violation}");
-        }
+        lines.push(format!("{verdict}  {}", check.rule));
+        lines.extend(check.violations.iter().map(|violation| format!("       {violation}")));
     }
-    println!("{}", if clean { "everything adds up" } else { "there are violations" });
-    Ok(clean)
+    lines.push(if report.is_clean() { "everything adds up" } else { "there are violations" }.to_owned());
+    lines.join("\n")
 }

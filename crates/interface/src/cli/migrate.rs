@@ -1,10 +1,10 @@
 //! The database schema.
 
-#![expect(clippy::print_stdout, reason = "its output is what the command is for")]
-
 use clap::Subcommand;
+use jangteo_infra_database::{MigrationStatus, Store};
 
-use super::open;
+use super::output::print;
+use super::{open, open_existing, settings};
 use crate::config::Sources;
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -18,20 +18,29 @@ pub(super) enum Direction {
 }
 
 pub(super) async fn run(sources: &Sources, direction: Direction) -> anyhow::Result<()> {
-    let (_, store) = open(sources).await?;
-    match direction {
-        Direction::Up => println!("migrations applied: {}", store.migrate_up().await?),
-        Direction::Down => match store.migrate_down().await? {
-            true => println!("the last migration was taken back"),
-            false => println!("there was nothing to take back"),
-        },
-        Direction::Status => {
-            for migration in store.migrations().await? {
-                let state = if migration.applied { "applied" } else { "pending" };
-                println!("{state}  {}", migration.name);
-            }
-        }
-    }
+    let settings = settings(sources)?;
+    let store = match direction {
+        Direction::Up => open(&settings).await?,
+        Direction::Down | Direction::Status => open_existing(&settings).await?,
+    };
+    print(&done(&store, direction).await?)?;
     store.close().await;
     Ok(())
+}
+
+/// Does it, and says what was done.
+async fn done(store: &Store, direction: Direction) -> anyhow::Result<String> {
+    Ok(match direction {
+        Direction::Up => format!("migrations applied: {}\n", store.migrate_up().await?),
+        Direction::Down => match store.migrate_down().await? {
+            true => "the last migration was taken back\n".to_owned(),
+            false => "there was nothing to take back\n".to_owned(),
+        },
+        Direction::Status => store.migrations().await?.iter().map(line).collect(),
+    })
+}
+
+fn line(migration: &MigrationStatus) -> String {
+    let state = if migration.applied { "applied" } else { "pending" };
+    format!("{state}  {}\n", migration.name)
 }

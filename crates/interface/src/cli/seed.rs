@@ -1,9 +1,8 @@
 //! Filling the shop.
 
-use std::io::{self, Write};
 use std::str::FromStr;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 use jangteo_application::SystemClock;
 use jangteo_application::seeding::{SeedPlan, SeedProduct, SeedProgress, Seeder};
@@ -13,8 +12,9 @@ use jangteo_domain::{CouponCode, Money};
 use rust_decimal::Decimal;
 
 use super::demo::coupon;
-use super::open;
+use super::output::{counted, tell};
 use super::serve::bring_up_to_date;
+use super::{open, settings};
 use crate::config::Sources;
 
 #[derive(Debug, Args)]
@@ -34,6 +34,12 @@ pub(super) struct Arguments {
     /// A coupon, as CODE:PERCENT:10:QTY or CODE:FIXED:5000:QTY; repeatable
     #[arg(long = "coupon", value_name = "CODE:TYPE:VALUE:QTY")]
     coupons: Vec<CouponOffer>,
+}
+
+impl Arguments {
+    fn asks_for_anything(&self) -> bool {
+        self.users > 0 || self.products > 0 || !self.coupons.is_empty()
+    }
 }
 
 fn balance(text: &str) -> Result<Money, String> {
@@ -81,11 +87,17 @@ impl FromStr for CouponOffer {
 }
 
 pub(super) async fn run(sources: &Sources, arguments: &Arguments) -> anyhow::Result<()> {
-    let (_, store) = open(sources).await?;
+    ensure!(
+        arguments.asks_for_anything(),
+        "nothing to seed: say what there should be, such as \
+         `jangteo seed --users 100 --products 20 --coupon WELCOME10:PERCENT:10:1000`"
+    );
+    let store = open(&settings(sources)?).await?;
     bring_up_to_date(&store, false).await?;
     let report = store.seed(&plan(arguments), &show).await.context("cannot fill the shop")?;
     store.close().await;
-    eprintln!("\rcreated {} users, {} products, {} coupons", report.users, report.products, report.coupons);
+    let (users, products) = (counted(report.users, "user"), counted(report.products, "product"));
+    tell(&format!("\rcreated {users}, {products}, {}\n", counted(report.coupons, "coupon")));
     Ok(())
 }
 
@@ -93,8 +105,7 @@ pub(super) async fn run(sources: &Sources, arguments: &Arguments) -> anyhow::Res
 fn show(progress: SeedProgress) {
     let SeedProgress { what, done, total } = progress;
     let end = if done >= total { "\n" } else { "" };
-    // Nobody may be reading.
-    drop(write!(io::stderr(), "\r{what}: {done} of {total}{end}"));
+    tell(&format!("\r{what}: {done} of {total}{end}"));
 }
 
 fn plan(arguments: &Arguments) -> SeedPlan {

@@ -1,6 +1,7 @@
 //! Serving the API.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -10,9 +11,10 @@ use jangteo_application::seeding::Seeder;
 use jangteo_infra_database::{DatabaseKind, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{demo, open};
+use super::output::{counted, print};
+use super::{demo, open, settings};
 use crate::config::{LogFormat, Settings, Sources};
-use crate::{Application, telemetry};
+use crate::{Application, application, telemetry};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -31,19 +33,16 @@ pub(super) async fn run(sources: &Sources, arguments: Arguments) -> anyhow::Resu
     // From the beginning: who stops the shop while it starts must not have to kill it.
     let (mut terminated, mut interrupted) =
         (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
-    let (settings, store) = open(sources).await?;
+    let settings = settings(sources)?;
+    // Before anything is written: who takes the wrong port must not find a demo shop afterwards.
+    let listener = application::listen(settings.listen).with_context(|| advice(settings.listen))?;
     warn_about_authentication(&settings);
-    bring_up_to_date(&store, arguments.migrate).await?;
-    if !arguments.no_demo && store.kind() == DatabaseKind::Sqlite && store.is_empty().await? {
-        store.seed(&demo::plan(&SystemClock), &|_| {}).await.context("cannot set up the demo shop")?;
-        tracing::info!("the database was empty: it has a demo shop now (--no-demo leaves it empty)");
-    }
-    store.close().await;
-    let application = Application::build(settings.clone(), Arc::new(SystemClock)).await?;
+    let stocked = prepare(&settings, &arguments).await?;
+    let application = Application::build_on(listener, settings.clone(), Arc::new(SystemClock)).await?;
     tracing::info!(address = %application.address(), database = %settings.database_url, "serving");
     if io::stdout().is_terminal() || telemetry::log_format(&settings) == LogFormat::Text {
-        // Nobody may be reading.
-        drop(write!(io::stdout(), "{}", welcome(&application)));
+        // The shop is open whether or not that can be said.
+        drop(print(&welcome(application.address(), stocked)));
     }
     let stop = application.stop_handle();
     tokio::spawn(async move {
@@ -54,6 +53,37 @@ pub(super) async fn run(sources: &Sources, arguments: Arguments) -> anyhow::Resu
         stop.stop();
     });
     application.run_until_stopped().await
+}
+
+/// What is in the shop when it opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stocked {
+    Demo,
+    ByItsOwner,
+    NotYet,
+}
+
+/// Brings the database up to date, and fills it when it is there to look around in.
+async fn prepare(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Stocked> {
+    let store = open(settings).await?;
+    bring_up_to_date(&store, arguments.migrate).await?;
+    let demo = !arguments.no_demo && store.kind() == DatabaseKind::Sqlite;
+    let empty = store.is_empty().await?;
+    if demo && empty {
+        store.seed(&demo::plan(&SystemClock), &|_| {}).await.context("cannot set up the demo shop")?;
+        tracing::info!("the database was empty: it has a demo shop now (--no-demo leaves it empty)");
+    }
+    store.close().await;
+    Ok(match (demo, empty) {
+        (true, _) => Stocked::Demo,
+        (false, true) => Stocked::NotYet,
+        (false, false) => Stocked::ByItsOwner,
+    })
+}
+
+fn advice(address: SocketAddr) -> String {
+    let other = SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(8080));
+    format!("cannot listen on {address}; give another address or port, such as `--listen {other}`")
 }
 
 fn catch(kind: SignalKind) -> anyhow::Result<Signal> {
@@ -82,8 +112,10 @@ pub(super) async fn bring_up_to_date(store: &Store, asked: bool) -> anyhow::Resu
     };
     if !by_itself {
         bail!(
-            "the database schema is not up to date: {pending} migrations are pending. \
-             Run `jangteo migrate up` first, or `jangteo serve --migrate`"
+            "the database schema is not up to date: {} {} pending. \
+             Run `jangteo migrate up` first, or `jangteo serve --migrate`",
+            counted(pending, "migration"),
+            if pending == 1 { "is" } else { "are" },
         );
     }
     let applied = store.migrate_up().await.context("cannot bring the schema up to date")?;
@@ -91,8 +123,9 @@ pub(super) async fn bring_up_to_date(store: &Store, asked: bool) -> anyhow::Resu
     Ok(())
 }
 
-fn welcome(application: &Application) -> String {
-    let site = format!("http://{}", application.address());
+fn welcome(address: SocketAddr, stocked: Stocked) -> String {
+    let site = format!("http://{address}");
+    let stock = stock(stocked);
     format!(
         "
   The shop is open.
@@ -101,15 +134,71 @@ fn welcome(application: &Application) -> String {
     Swagger UI   {site}/swagger-ui/
     Health       {site}/health/ready
     Metrics      {site}/metrics
-
+{stock}
   Try it:
 
     curl '{site}/api/v1/products?size=5'
     curl -X POST {site}/api/v1/wallets/charge -H 'X-User-Id: 1' -H 'Content-Type: application/json' -d '{{\"amount\": 50000}}'
     curl -X POST {site}/api/v1/orders -H 'X-User-Id: 1' -H 'Content-Type: application/json' -H \"Idempotency-Key: $(date +%s%N)\" -d '{{\"items\": [{{\"productId\": 1, \"qty\": 2}}]}}'
 
-  Ctrl-C stops it.
+  Answers are in Korean, and in English with -H 'Accept-Language: en'. Ctrl-C stops it.
 
 "
     )
+}
+
+/// What there is to try it with.
+fn stock(stocked: Stocked) -> &'static str {
+    match stocked {
+        Stocked::Demo => {
+            "
+  In the demo shop:
+
+    Customers    X-User-Id: 1 to 5
+    Coupons      WELCOME10 (10% off), FLASH5000 (5,000 off an order of 20,000 or more)
+"
+        }
+        Stocked::NotYet => {
+            "
+  The shop is empty. To fill it:
+
+    jangteo seed --users 100 --products 20 --coupon WELCOME10:PERCENT:10:1000
+"
+        }
+        Stocked::ByItsOwner => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_welcome_names_what_is_in_the_shop() {
+        let welcome = |stocked| welcome(SocketAddr::from(([127, 0, 0, 1], 8080)), stocked);
+        let demo = welcome(Stocked::Demo);
+        let plan = demo::plan(&SystemClock);
+        assert!(demo.contains(&format!("1 to {}", plan.users.len())), "{demo}");
+        for coupon in plan.coupons {
+            assert!(demo.contains(coupon.code.as_str()), "{demo}");
+        }
+        assert!(welcome(Stocked::NotYet).contains("jangteo seed"));
+        assert!(!welcome(Stocked::ByItsOwner).contains("seed"));
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_leaves_no_demo_shop_behind() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("shop.db");
+        let flags = vec![
+            ("listen", taken.local_addr().expect("an address").to_string()),
+            ("database_url", format!("sqlite://{}", file.display())),
+        ];
+        let sources = Sources { flags, ..Sources::default() };
+        let arguments = Arguments { listen: None, migrate: false, no_demo: false };
+        let refused = run(&sources, arguments).await.expect_err("the port is taken");
+        assert!(refused.to_string().contains("--listen"), "{refused}");
+        assert!(!file.exists());
+    }
 }

@@ -94,3 +94,41 @@ fn a_file_that_is_asked_for_must_exist() {
     let sources = Sources { file: Some("missing.toml".into()), ..Sources::default() };
     assert!(message(Settings::load(&sources)).contains("missing.toml"));
 }
+
+#[test]
+fn a_refusal_gives_the_reason_and_what_would_do_and_nothing_of_the_parser() {
+    for (key, value, reason) in [
+        (
+            "listen",
+            "localhost:80",
+            "invalid socket address syntax; use an address and a port such as 127.0.0.1:8080",
+        ),
+        ("auth", "jwt", "only `header` is supported so far"),
+        (
+            "database_url",
+            "postgres://a/b",
+            "must be sqlite://path or mysql://user:password@host:port/database, such as sqlite://data/jangteo.db",
+        ),
+    ] {
+        let flag = format!("--{}", key.replace('_', "-"));
+        let refused = message(load(&[], &[(key, value)]));
+        assert_eq!(refused, format!("setting `{key}` from the flag {flag}: {reason}"));
+    }
+}
+
+#[test]
+fn a_misspelt_setting_is_told_how_it_is_spelt() {
+    let unknown = message(load(&[("JANGTEO_DATABASE_ULR", "sqlite://a")], &[]));
+    assert!(unknown.contains("did you mean `database_url`?"), "{unknown}");
+    let unknown = message(load_with_file(Some("colour = 1"), &[], &[]));
+    assert!(!unknown.contains("did you mean"), "{unknown}");
+}
+
+#[test]
+fn the_file_of_an_sqlite_database_is_known_and_mysql_has_none() {
+    let file = |url: &str| url.parse::<DatabaseUrl>().unwrap().sqlite_file().map(Path::to_owned);
+    assert_eq!(file("sqlite://data/shop.db?mode=rwc"), Some("data/shop.db".into()));
+    assert_eq!(file("sqlite:///var/shop.db"), Some("/var/shop.db".into()));
+    assert_eq!(file("sqlite://a%20b.db"), None);
+    assert_eq!(file("mysql://a/b"), None);
+}

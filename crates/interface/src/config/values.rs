@@ -1,6 +1,7 @@
 //! What settings can be.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
@@ -18,7 +19,7 @@ impl FromStr for Authentication {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "header" => Ok(Self::Header),
-            _ => Err("must be header"),
+            _ => Err("only `header` is supported so far"),
         }
     }
 }
@@ -83,6 +84,13 @@ impl DatabaseUrl {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The file of an SQLite database, as far as the URL spells it out: nothing in it is percent-encoded.
+    #[must_use]
+    pub fn sqlite_file(&self) -> Option<&Path> {
+        let path = self.0.strip_prefix("sqlite://")?.split('?').next()?;
+        (!path.is_empty() && !path.contains('%')).then_some(Path::new(path))
+    }
 }
 
 impl Default for DatabaseUrl {
@@ -97,7 +105,8 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match ["sqlite://", "mysql://"].iter().any(|scheme| text.starts_with(scheme)) {
             true => Ok(Self(text.to_owned())),
-            false => Err("must be sqlite://path or mysql://user:password@host:port/database"),
+            false => Err("must be sqlite://path or mysql://user:password@host:port/database, \
+                 such as sqlite://data/jangteo.db"),
         }
     }
 }

@@ -52,6 +52,17 @@ const DOCUMENT: &str = "/openapi.json";
         operations::actuator,
         operations::metrics,
     ),
+    // Readers see the areas in this order.
+    tags(
+        (name = "Products"),
+        (name = "Orders"),
+        (name = "Wallets"),
+        (name = "Coupons"),
+        (name = "Users"),
+        (name = "Statistics"),
+        (name = "Administration"),
+        (name = "Operations"),
+    ),
     components(schemas(ErrorBody)),
     modifiers(&CommonErrors),
 )]
@@ -134,6 +145,7 @@ pub fn openapi() -> OpenApi {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::at(DOCUMENT).get(document),
+        Endpoint::at("/").get(to_swagger_ui),
         Endpoint::at("/api").get(to_swagger_ui),
         Endpoint::at("/swagger-ui").get(to_swagger_ui),
         Endpoint::at("/swagger-ui/{file:.*}").get(swagger_ui),

@@ -60,7 +60,7 @@ pub(crate) async fn ready(shop: Data<Shop>) -> HttpResponse {
     health(&shop).await
 }
 
-/// Can it serve? (The same as `/health/ready`.)
+/// Can it serve? (The same as /health/ready.)
 #[utoipa::path(
     get,
     path = "/actuator/health",
