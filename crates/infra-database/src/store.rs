@@ -104,14 +104,17 @@ impl Store {
     /// [`ConnectError`].
     pub async fn connect(settings: &DatabaseSettings, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
         let kind = DatabaseKind::of(&settings.url)?;
+        // Boxed: the drivers' futures are nested so deep that callers would meet the compiler's limit.
         let (writers, readers) = match kind {
             DatabaseKind::Sqlite => {
                 create_folder(&settings.url)?;
-                (sqlite(&settings.url, 1, false).await?, sqlite(&settings.url, settings.readers, true).await?)
+                let writers = Box::pin(sqlite(&settings.url, 1, false)).await?;
+                (writers, Box::pin(sqlite(&settings.url, settings.readers, true)).await?)
             }
             DatabaseKind::MySql => {
-                try_mysql(&settings.url).await?;
-                (mysql(&settings.url, settings.writers).await?, mysql(&settings.url, settings.readers).await?)
+                Box::pin(try_mysql(&settings.url)).await?;
+                let writers = Box::pin(mysql(&settings.url, settings.writers)).await?;
+                (writers, Box::pin(mysql(&settings.url, settings.readers)).await?)
             }
         };
         Ok(Self(Arc::new(Pools { kind, writers, readers, ids: IdBlocks::new(), clock })))

@@ -77,10 +77,13 @@ impl Cli {
         let Self { settings, command, serve } = self;
         let sources = |listen: Option<String>| settings.sources(listen);
         let done = match command.unwrap_or(Command::Serve(serve)) {
-            Command::Serve(arguments) => serve::run(&sources(arguments.listen.clone()), arguments).await,
-            Command::Migrate(direction) => migrate::run(&sources(None), direction).await,
-            Command::Seed(arguments) => seed::run(&sources(None), &arguments).await,
-            Command::Audit(arguments) => return audit::run(&sources(None), arguments).await,
+            // Boxed: see `Store::connect`.
+            Command::Serve(arguments) => {
+                Box::pin(serve::run(&sources(arguments.listen.clone()), arguments)).await
+            }
+            Command::Migrate(direction) => Box::pin(migrate::run(&sources(None), direction)).await,
+            Command::Seed(arguments) => Box::pin(seed::run(&sources(None), &arguments)).await,
+            Command::Audit(arguments) => return Box::pin(audit::run(&sources(None), arguments)).await,
             Command::Openapi => print_openapi(),
         };
         match done {
