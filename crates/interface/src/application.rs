@@ -1,7 +1,6 @@
 //! The whole server, put together and taken apart.
 
 use std::net::{SocketAddr, TcpListener};
-use std::num::NonZeroU32;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use jangteo_application::operation::Executor;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{Batcher, BatcherSettings, Clock, Operation};
-use jangteo_infra_database::{DatabaseKind, DatabaseSettings, Store};
+use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate};
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
@@ -148,7 +147,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, store: &Store, patience: Dur
 /// Connects to the database of the settings.
 pub(crate) async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Store> {
     // A batch that commits holds its connection while the next one begins on another.
-    let lanes = settings.batch_lanes.map_or(2, NonZeroU32::get);
+    let lanes = settings.batch_lanes.get();
     let database = DatabaseSettings {
         url: settings.database_url.expose().to_owned(),
         readers: settings.database_readers.get(),
@@ -159,13 +158,7 @@ pub(crate) async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> anyho
 }
 
 fn open(settings: &Settings, store: &Store, clock: Arc<dyn Clock>) -> Shop {
-    let lanes = settings.batch_lanes.map_or_else(
-        || match store.kind() {
-            DatabaseKind::Sqlite => 1,
-            DatabaseKind::MySql => 2,
-        },
-        |lanes| lanes.get() as usize,
-    );
+    let lanes = settings.batch_lanes.get() as usize;
     let batches = BatcherSettings {
         batch_size: settings.batch_size.get(),
         queue_length: settings.batch_queue_length.get(),

@@ -56,9 +56,9 @@ pub struct Settings {
     /// The most commands that wait, for each operation.
     #[serde(deserialize_with = "text")]
     pub batch_queue_length: NonZeroUsize,
-    /// Batches under way at a time, for each operation; unset, 2 on MySQL and 1 on SQLite.
-    #[serde(deserialize_with = "optional_text")]
-    pub batch_lanes: Option<NonZeroU32>,
+    /// Batches under way at a time, for each operation.
+    #[serde(deserialize_with = "text")]
+    pub batch_lanes: NonZeroU32,
     /// How long a command may wait before it is refused, in milliseconds.
     #[serde(deserialize_with = "text")]
     pub batch_deadline_ms: u64,
@@ -95,7 +95,7 @@ impl Default for Settings {
             log_format: None,
             batch_size: at_least_one(128),
             batch_queue_length: at_least_one(8192),
-            batch_lanes: None,
+            batch_lanes: NonZeroU32::MIN,
             batch_deadline_ms: 3_000,
             database_readers: NonZeroU32::new(8).expect("a default above zero"),
             product_cache_ms: 1_000,
