@@ -146,11 +146,10 @@ fn issue(
     if held.contains(&(claim.user, coupon.id)) {
         return Err(ClaimRefusal::AlreadyClaimed);
     }
-    if coupon.issued_quantity >= coupon.total_quantity {
-        return Err(ClaimRefusal::SoldOut);
-    }
-    let id = UserCouponId(work.ids.next().expect("an id for every claim"));
-    let user_coupon = coupon.issue(id, claim.user, work.now)?;
+    // A refused claim leaves its id to the next one.
+    let id = *work.ids.as_slice().first().expect("an id for every claim");
+    let user_coupon = coupon.issue(UserCouponId(id), claim.user, work.now)?;
+    work.ids.next();
     held.insert((claim.user, coupon.id));
     Ok(Issued { user_coupon, code: coupon.code.clone(), discount: coupon.discount })
 }
