@@ -62,6 +62,10 @@ impl UnitOfWork for MockedUnitOfWork {
         &mut self.idempotency
     }
 
+    async fn flush(&mut self) -> Result<(), RepositoryError> {
+        Ok(())
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), RepositoryError> {
         match self.commit_fails {
             Some(error) => Err(error),

@@ -133,7 +133,7 @@ impl<O: Operation> Executor<O> {
         Self { operation, database, ids, clock }
     }
 
-    /// Decides commands in arrival order in one unit of work, which the caller has yet to commit.
+    /// Decides commands in arrival order in one unit of work, flushed, which the caller has yet to commit.
     pub async fn execute(
         &self,
         submissions: &[&Submission<O::Command>],
@@ -169,6 +169,7 @@ impl<O: Operation> Executor<O> {
         if !records.is_empty() {
             uow.idempotency().insert_many(&records).await?;
         }
+        uow.flush().await?;
         Ok((desk.into_replies(), uow))
     }
 }

@@ -31,7 +31,10 @@ pub trait UnitOfWork: Send {
     /// Outcomes by idempotency key.
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
 
-    /// Sends what a repository may have kept back to send it together, and makes everything durable.
+    /// Sends what repositories may have kept back to send it together: only the commit is left to do.
+    async fn flush(&mut self) -> Result<(), RepositoryError>;
+
+    /// Flushes and makes everything durable.
     ///
     /// MUST answer [`RepositoryError::Backend`], never `Transient`, when it is not known whether the commit happened:
     /// running the work again could then do it twice.

@@ -6,14 +6,11 @@ use async_trait::async_trait;
 use jangteo_domain::coupon::{Coupon, CouponCode, CouponRepository, Redemption, UserCoupon, UserCouponState};
 use jangteo_domain::{CouponId, RepositoryError, UserId};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, NotSet, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::{coupon_history, coupons, user_coupons};
-use crate::error::{all_changed, failed};
-use crate::statement::{by_key, padded};
+use crate::error::failed;
+use crate::statement::{LARGEST, by_key, padded};
 use crate::transaction::Transaction;
 
 #[async_trait]
@@ -85,33 +82,31 @@ impl CouponRepository for Transaction {
     }
 
     async fn issue(&mut self, issued: &[UserCoupon]) -> Result<(), RepositoryError> {
-        self.inserts.insert(issued.iter().map(user_coupon_row));
-        self.inserts.insert(issued.iter().map(|issued| coupon_history::ActiveModel {
+        self.writes.insert(issued.iter().map(user_coupon_row));
+        self.writes.insert(issued.iter().map(|issued| coupon_history::ActiveModel {
             id: NotSet,
             user_coupon_id: Set(issued.id.0),
             action: Set("ISSUED".to_owned()),
             order_id: Set(None),
             created_at: Set(issued.claimed_at),
         }));
-        count_issued(&self.raw, issued).await
+        self.count_issued(issued);
+        Ok(())
     }
 
     async fn redeem(&mut self, redemptions: &[Redemption]) -> Result<(), RepositoryError> {
         let Some(at) = redemptions.iter().map(|redemption| redemption.at).max() else { return Ok(()) };
-        let mut changed = 0;
-        for list in padded(redemptions.iter().map(|redemption| redemption.user_coupon.0)) {
-            changed += user_coupons::Entity::update_many()
+        for list in redemptions.chunks(LARGEST) {
+            let update = user_coupons::Entity::update_many()
                 .col_expr(user_coupons::Column::Status, Expr::val("USED"))
-                .col_expr(user_coupons::Column::UsedAt, Expr::val(at))
-                .filter(user_coupons::Column::Id.is_in(list))
-                .filter(user_coupons::Column::Status.eq("CLAIMED"))
-                .exec(&self.raw)
-                .await
-                .map_err(failed)?
-                .rows_affected;
+                .col_expr(user_coupons::Column::UsedAt, self.writes.moment(at))
+                .filter(
+                    user_coupons::Column::Id.is_in(list.iter().map(|redemption| redemption.user_coupon.0)),
+                )
+                .filter(user_coupons::Column::Status.eq("CLAIMED"));
+            self.writes.update(update, list.len());
         }
-        all_changed("user_coupons", changed, redemptions.len())?;
-        self.inserts.insert(redemptions.iter().map(|redemption| coupon_history::ActiveModel {
+        self.writes.insert(redemptions.iter().map(|redemption| coupon_history::ActiveModel {
             id: NotSet,
             user_coupon_id: Set(redemption.user_coupon.0),
             action: Set("USED".to_owned()),
@@ -133,28 +128,27 @@ fn collect(
     Ok(())
 }
 
-/// Guarded: the counter never passes the total quantity, whatever was read before.
-async fn count_issued(
-    transaction: &DatabaseTransaction,
-    issued: &[UserCoupon],
-) -> Result<(), RepositoryError> {
-    let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
-    for issued in issued {
-        *counts.entry(issued.coupon.0).or_default() += 1;
+impl Transaction {
+    /// Guarded: the counter never passes the total quantity, whatever was read before.
+    fn count_issued(&mut self, issued: &[UserCoupon]) {
+        let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
+        for issued in issued {
+            *counts.entry(issued.coupon.0).or_default() += 1;
+        }
+        let counts: Vec<(i64, i64)> = counts.into_iter().collect();
+        for list in counts.chunks(LARGEST) {
+            let counted = Expr::col(coupons::Column::IssuedQuantity).add(by_key(
+                self.writes.backend(),
+                coupons::Column::Id,
+                list,
+            ));
+            let update = coupons::Entity::update_many()
+                .col_expr(coupons::Column::IssuedQuantity, counted.clone())
+                .filter(coupons::Column::Id.is_in(list.iter().map(|&(coupon, _)| coupon)))
+                .filter(counted.lte(Expr::col(coupons::Column::TotalQuantity)));
+            self.writes.update(update, list.len());
+        }
     }
-    let mut changed = 0;
-    for list in padded(counts.iter().map(|(&coupon, &count)| (coupon, count))) {
-        let counted = Expr::col(coupons::Column::IssuedQuantity).add(by_key(coupons::Column::Id, &list));
-        changed += coupons::Entity::update_many()
-            .col_expr(coupons::Column::IssuedQuantity, counted.clone())
-            .filter(coupons::Column::Id.is_in(list.iter().map(|&(coupon, _)| coupon)))
-            .filter(counted.lte(Expr::col(coupons::Column::TotalQuantity)))
-            .exec(transaction)
-            .await
-            .map_err(failed)?
-            .rows_affected;
-    }
-    all_changed("coupons", changed, counts.len())
 }
 
 fn user_coupon_row(issued: &UserCoupon) -> user_coupons::ActiveModel {

@@ -29,24 +29,6 @@ impl From<Corrupt> for RepositoryError {
     }
 }
 
-/// A guarded update that did not hit all of its rows.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}: {affected} rows changed instead of {expected}")]
-pub(crate) struct Missed {
-    what: &'static str,
-    affected: u64,
-    expected: u64,
-}
-
-/// Every row that a guarded update was for must have been changed.
-pub(crate) fn all_changed(what: &'static str, affected: u64, expected: usize) -> Result<(), RepositoryError> {
-    let expected = expected as u64;
-    match affected == expected {
-        true => Ok(()),
-        false => Err(RepositoryError::Conflict(Missed { what, affected, expected }.into())),
-    }
-}
-
 /// An error of anything but a commit.
 pub(crate) fn failed(error: DbErr) -> RepositoryError {
     match cause(&error) {
@@ -67,7 +49,7 @@ pub(crate) fn commit_failed(error: DbErr) -> RepositoryError {
 }
 
 enum Cause {
-    /// A unique key or a check refused the row.
+    /// A unique key or a check refused the row, or an update missed one.
     Conflict,
     /// A deadlock, or a lock that took too long.
     RolledBack,
@@ -102,13 +84,14 @@ fn database_cause(error: &dyn DatabaseError) -> Cause {
     match error.try_downcast_ref::<MySqlDatabaseError>() {
         Some(mysql) => match mysql.number() {
             LOCK_WAIT_TIMEOUT | DEADLOCK => Cause::RolledBack,
-            MARIADB_CHECK_VIOLATED | MYSQL_CHECK_VIOLATED => Cause::Conflict,
+            MARIADB_CHECK_VIOLATED | MYSQL_CHECK_VIOLATED | OUT_OF_RANGE => Cause::Conflict,
             TOO_MANY_CONNECTIONS | SHUTTING_DOWN | CONNECTION_KILLED => Cause::ConnectionLost,
             _ => Cause::Other,
         },
         // SQLite: the low byte is the primary code, 5 is BUSY and 6 is LOCKED, whatever their extended reason.
         None => match error.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
             Some(5 | 6) => Cause::RolledBack,
+            Some(1) if error.message() == INTEGER_OVERFLOW => Cause::Conflict,
             _ => Cause::Other,
         },
     }
@@ -119,5 +102,8 @@ const SHUTTING_DOWN: u16 = 1053;
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 const DEADLOCK: u16 = 1213;
 const CONNECTION_KILLED: u16 = 1927;
+/// With [`INTEGER_OVERFLOW`], how a script's update that missed rows fails.
+const OUT_OF_RANGE: u16 = 1690;
 const MYSQL_CHECK_VIOLATED: u16 = 3819;
 const MARIADB_CHECK_VIOLATED: u16 = 4025;
+const INTEGER_OVERFLOW: &str = "integer overflow";

@@ -57,7 +57,7 @@ impl IdempotencyRepository for Transaction {
             outcome: Set(record.outcome.clone()),
             created_at: Set(record.at),
         };
-        self.inserts.insert(records.iter().map(row));
+        self.writes.insert(records.iter().map(row));
         Ok(())
     }
 }

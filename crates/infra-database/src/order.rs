@@ -13,14 +13,14 @@ use crate::transaction::Transaction;
 #[async_trait]
 impl OrderRepository for Transaction {
     async fn insert_many(&mut self, orders: &[Order]) -> Result<(), RepositoryError> {
-        self.inserts.insert(orders.iter().map(order_row));
-        self.inserts.insert(orders.iter().flat_map(|order| item_rows(order.id, order)));
+        self.writes.insert(orders.iter().map(order_row));
+        self.writes.insert(orders.iter().flat_map(|order| item_rows(order.id, order)));
         Ok(())
     }
 
     async fn pay_many(&mut self, payments: &[Payment]) -> Result<(), RepositoryError> {
-        self.inserts.insert(payments.iter().map(payment_row));
-        self.inserts.insert(payments.iter().map(|payment| payment_history::ActiveModel {
+        self.writes.insert(payments.iter().map(payment_row));
+        self.writes.insert(payments.iter().map(|payment| payment_history::ActiveModel {
             order_id: Set(payment.order.0),
             sequence: Set(1),
             from_status: Set(payment_status(PaymentStatus::Pending).to_owned()),

@@ -11,7 +11,7 @@ use crate::transaction::Transaction;
 #[async_trait]
 impl OutboxRepository for Transaction {
     async fn append(&mut self, messages: &[OutboxMessage]) -> Result<(), RepositoryError> {
-        self.inserts.insert(messages.iter().map(row));
+        self.writes.insert(messages.iter().map(row));
         Ok(())
     }
 }

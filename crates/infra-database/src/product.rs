@@ -7,14 +7,12 @@ use chrono::{DateTime, Utc};
 use jangteo_domain::product::{Product, ProductRepository, StockMovement};
 use jangteo_domain::{Money, ProductId, RepositoryError};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QuerySelect};
 
 use crate::entity::{hourly_sales, products, stock_movements};
-use crate::error::{all_changed, failed};
+use crate::error::failed;
 use crate::rows::stock_movement_kind;
-use crate::statement::{by_key, padded};
+use crate::statement::{LARGEST, by_key, padded};
 use crate::transaction::Transaction;
 
 /// Which hour since the epoch a moment falls into.
@@ -56,7 +54,7 @@ impl ProductRepository for Transaction {
     }
 
     async fn sell(&mut self, sales: &[StockMovement]) -> Result<(), RepositoryError> {
-        self.inserts.insert(sales.iter().map(movement_row));
+        self.writes.insert(sales.iter().map(movement_row));
         let mut pieces: BTreeMap<i64, i64> = BTreeMap::new();
         let mut hourly: BTreeMap<(i64, i64), i64> = BTreeMap::new();
         for sale in sales {
@@ -64,26 +62,22 @@ impl ProductRepository for Transaction {
             *hourly.entry((hour(sale.at), sale.product.0)).or_default() -= sale.quantity;
         }
         self.count_sales(&hourly);
-        self.take_stock(&pieces).await
+        self.take_stock(&pieces.into_iter().collect::<Vec<_>>());
+        Ok(())
     }
 }
 
 impl Transaction {
-    async fn take_stock(&mut self, pieces: &BTreeMap<i64, i64>) -> Result<(), RepositoryError> {
-        let mut changed = 0;
-        for list in padded(pieces.iter().map(|(&product, &sold)| (product, sold))) {
-            let sold = by_key(products::Column::Id, &list);
-            changed += products::Entity::update_many()
+    fn take_stock(&mut self, pieces: &[(i64, i64)]) {
+        for list in pieces.chunks(LARGEST) {
+            let sold = by_key(self.writes.backend(), products::Column::Id, list);
+            // That no stock becomes negative is the table's CHECK, which fails the statement.
+            let update = products::Entity::update_many()
                 .col_expr(products::Column::Stock, Expr::col(products::Column::Stock).sub(sold.clone()))
                 .col_expr(products::Column::SalesVolume, Expr::col(products::Column::SalesVolume).add(sold))
-                .filter(products::Column::Id.is_in(list.iter().map(|&(product, _)| product)))
-                .exec(&self.raw)
-                .await
-                .map_err(failed)?
-                .rows_affected;
+                .filter(products::Column::Id.is_in(list.iter().map(|&(product, _)| product)));
+            self.writes.update(update, list.len());
         }
-        // That no stock becomes negative is the table's CHECK, which fails the statement.
-        all_changed("products", changed, pieces.len())
     }
 
     fn count_sales(&mut self, hourly: &BTreeMap<(i64, i64), i64>) {
@@ -92,11 +86,11 @@ impl Transaction {
             product_id: Set(product),
             quantity: Set(quantity),
         });
-        let add = match self.raw.get_database_backend() {
+        let add = match self.writes.backend() {
             DbBackend::MySql => " ON DUPLICATE KEY UPDATE quantity = quantity + VALUES(quantity)",
             _ => " ON CONFLICT (hour, product_id) DO UPDATE SET quantity = quantity + excluded.quantity",
         };
-        self.inserts.insert_or(rows, add);
+        self.writes.insert_or(rows, add);
     }
 }
 

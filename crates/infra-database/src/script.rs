@@ -1,36 +1,39 @@
-//! Rows to insert, sent to the database as one script.
+//! What a batch writes, sent to the database as one script.
 //!
-//! The inserts of a batch follow each other without anything to decide in between, so they go over the wire together:
-//! one round trip instead of one a table, and no prepared statement for each number of rows. Values stand in the text
-//! as literals that need no escaping at all: a text with a quote, a backslash or a control character is written in
-//! hexadecimal.
+//! The writes of a batch follow each other without anything to decide in between, so they go over the wire together:
+//! one round trip instead of one a table, and no prepared statement for each number of rows.
 
 use std::fmt::Write;
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Utc};
 use jangteo_domain::RepositoryError;
-use sea_orm::sea_query::{Iden, Value};
+use sea_orm::sea_query::{Expr, Iden, MysqlQueryBuilder, SimpleExpr, SqliteQueryBuilder};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ConnectionTrait, DatabaseTransaction, DbBackend, EntityName, EntityTrait,
-    Iterable,
+    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityName, EntityTrait, Iterable,
+    QueryTrait, UpdateMany,
 };
 
 use crate::error::failed;
+use crate::literal::Literals;
 
 /// A statement that is longer is closed and another one begun, in bytes.
 const LONG_STATEMENT: usize = 128 * 1024;
 /// A script that is longer is sent in parts, in bytes: servers limit the size of a packet.
 const LONG_PART: usize = 1024 * 1024;
 
-/// Inserts, in order.
+/// Writes, in order.
 pub(crate) struct Script {
-    backend: DbBackend,
     parts: Vec<String>,
+    literals: Literals,
 }
 
 impl Script {
     pub(crate) fn new(backend: DbBackend) -> Self {
-        Self { backend, parts: Vec::new() }
+        Self { parts: Vec::new(), literals: Literals::new(backend) }
+    }
+
+    pub(crate) fn backend(&self) -> DbBackend {
+        self.literals.backend()
     }
 
     /// Adds rows to the end of the script. Columns that the first row leaves out are left out of all.
@@ -49,18 +52,17 @@ impl Script {
             let columns: Vec<_> = <A::Entity as EntityTrait>::Column::iter()
                 .filter(|column| !first.get(*column).is_not_set())
                 .collect();
-            let backend = self.backend;
-            let statement = self.part();
-            let begin = statement.len();
             let names: Vec<String> =
                 columns.iter().map(|column| format!("`{}`", column.unquoted())).collect();
             let table = A::Entity::default().table_name().to_owned();
+            let statement = open_part(&mut self.parts);
+            let begin = statement.len();
             write_to(statement, format_args!("INSERT INTO `{table}` ({}) VALUES ", names.join(",")));
             let mut separator = "(";
-            for row in rows.by_ref() {
+            for mut row in rows.by_ref() {
                 for column in &columns {
                     statement.push_str(separator);
-                    write_literal(statement, backend, &row.get(*column));
+                    self.literals.write(statement, row.take(*column));
                     separator = ",";
                 }
                 separator = "),(";
@@ -72,6 +74,28 @@ impl Script {
         }
     }
 
+    /// Adds an update. It must change exactly so many rows, or the script fails with
+    /// [`RepositoryError::Conflict`].
+    pub(crate) fn update<E: EntityTrait>(&mut self, update: UpdateMany<E>, rows: usize) {
+        let statement = open_part(&mut self.parts);
+        // An integer that overflows is an error that an expression can raise.
+        match self.literals.backend() {
+            DbBackend::MySql => {
+                let text = update.into_query().to_string(MysqlQueryBuilder);
+                write_to(statement, format_args!("{text};SET @missed = ~0 + ABS(ROW_COUNT() - {rows});"));
+            }
+            _ => {
+                let (text, smallest) = (update.into_query().to_string(SqliteQueryBuilder), i64::MIN);
+                write_to(statement, format_args!("{text};SELECT abs({smallest} + (changes() = {rows}));"));
+            }
+        }
+    }
+
+    /// A moment as [`Script::update`] has to write it.
+    pub(crate) fn moment(&mut self, at: DateTime<Utc>) -> SimpleExpr {
+        Expr::cust(self.literals.moment(at).to_owned())
+    }
+
     /// Sends the script.
     pub(crate) async fn run(&mut self, transaction: &DatabaseTransaction) -> Result<(), RepositoryError> {
         for part in self.parts.drain(..) {
@@ -79,66 +103,18 @@ impl Script {
         }
         Ok(())
     }
+}
 
-    fn part(&mut self) -> &mut String {
-        if self.parts.last().is_none_or(|part| part.len() > LONG_PART) {
-            self.parts.push(String::with_capacity(LONG_STATEMENT));
-        }
-        self.parts.last_mut().expect("one was just pushed")
+/// The part that the next statement belongs to.
+fn open_part(parts: &mut Vec<String>) -> &mut String {
+    if parts.last().is_none_or(|part| part.len() > LONG_PART) {
+        parts.push(String::with_capacity(LONG_STATEMENT));
     }
+    parts.last_mut().expect("one was just pushed")
 }
 
 fn write_to(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     text.write_fmt(arguments).expect("a string takes everything");
-}
-
-fn write_literal(text: &mut String, backend: DbBackend, value: &ActiveValue<Value>) {
-    let (ActiveValue::Set(value) | ActiveValue::Unchanged(value)) = value else {
-        return text.push_str("NULL");
-    };
-    match value {
-        Value::BigInt(Some(number)) => write_to(text, format_args!("{number}")),
-        Value::Int(Some(number)) => write_to(text, format_args!("{number}")),
-        Value::Bool(Some(truth)) => text.push(if *truth { '1' } else { '0' }),
-        Value::String(Some(string)) => write_string(text, backend, string),
-        Value::ChronoDateTimeUtc(Some(at)) => write_moment(text, backend, *at),
-        Value::BigInt(None)
-        | Value::Int(None)
-        | Value::Bool(None)
-        | Value::String(None)
-        | Value::ChronoDateTimeUtc(None) => text.push_str("NULL"),
-        other => unreachable!("no table has a column of {other:?}"),
-    }
-}
-
-/// As the drivers write and read it: MySQL's DATETIME, or a text in UTC for SQLite.
-fn write_moment(text: &mut String, backend: DbBackend, at: DateTime<Utc>) {
-    let (date, time, micros) = (at.date_naive(), at.time(), at.timestamp_subsec_micros());
-    let (between, after) = match backend {
-        DbBackend::MySql => (' ', "'"),
-        _ => ('T', "+00:00'"),
-    };
-    write_to(text, format_args!("'{:04}-{:02}-{:02}{between}", date.year(), date.month(), date.day()));
-    write_to(
-        text,
-        format_args!("{:02}:{:02}:{:02}.{micros:06}{after}", time.hour(), time.minute(), time.second()),
-    );
-}
-
-/// Nothing is ever escaped: what would need it is written in hexadecimal.
-fn write_string(text: &mut String, backend: DbBackend, string: &str) {
-    if !string.contains(|c: char| c == '\'' || c == '\\' || c.is_control()) {
-        return write_to(text, format_args!("'{string}'"));
-    }
-    let (before, after) = match backend {
-        DbBackend::MySql => ("_utf8mb4 x'", "'"),
-        _ => ("CAST(x'", "' AS TEXT)"),
-    };
-    text.push_str(before);
-    for byte in string.bytes() {
-        write_to(text, format_args!("{byte:02x}"));
-    }
-    text.push_str(after);
 }
 
 #[cfg(test)]

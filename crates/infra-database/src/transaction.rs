@@ -17,21 +17,20 @@ use crate::script::Script;
 
 /// A transaction that writes. Dropping it rolls back.
 pub(crate) struct Transaction {
-    /// For guarded updates: what they change was locked before, so no insert has to be sent ahead of them.
-    pub(crate) raw: DatabaseTransaction,
-    /// Inserts that are not sent yet.
-    pub(crate) inserts: Script,
+    raw: DatabaseTransaction,
+    /// Writes that are not sent yet.
+    pub(crate) writes: Script,
 }
 
 impl Transaction {
     pub(crate) fn new(raw: DatabaseTransaction) -> Self {
-        let inserts = Script::new(raw.get_database_backend());
-        Self { raw, inserts }
+        let writes = Script::new(raw.get_database_backend());
+        Self { raw, writes }
     }
 
-    /// For reading: whatever was inserted can be seen.
+    /// For reading: whatever was written can be seen.
     pub(crate) async fn up_to_date(&mut self) -> Result<&DatabaseTransaction, RepositoryError> {
-        self.inserts.run(&self.raw).await?;
+        self.writes.run(&self.raw).await?;
         Ok(&self.raw)
     }
 }
@@ -66,8 +65,12 @@ impl UnitOfWork for Transaction {
         self
     }
 
+    async fn flush(&mut self) -> Result<(), RepositoryError> {
+        self.writes.run(&self.raw).await
+    }
+
     async fn commit(mut self: Box<Self>) -> Result<(), RepositoryError> {
-        self.inserts.run(&self.raw).await?;
+        self.writes.run(&self.raw).await?;
         self.raw.commit().await.map_err(commit_failed)
     }
 }

@@ -34,8 +34,8 @@ impl UserRepository for Transaction {
     }
 
     async fn insert_many(&mut self, users: &[User]) -> Result<(), RepositoryError> {
-        self.inserts.insert(users.iter().map(user_row));
-        self.inserts.insert(users.iter().map(|user| wallets::ActiveModel {
+        self.writes.insert(users.iter().map(user_row));
+        self.writes.insert(users.iter().map(|user| wallets::ActiveModel {
             user_id: Set(user.id.0),
             balance: Set(0),
             updated_at: Set(user.created_at),

@@ -9,9 +9,9 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, QuerySelect};
 
 use crate::entity::{ledger_entries, wallets};
-use crate::error::{all_changed, failed};
+use crate::error::failed;
 use crate::rows::ledger_kind;
-use crate::statement::{by_key, padded};
+use crate::statement::{LARGEST, by_key, padded};
 use crate::transaction::Transaction;
 
 #[async_trait]
@@ -41,27 +41,27 @@ impl WalletRepository for Transaction {
     }
 
     async fn post(&mut self, entries: &[LedgerEntry]) -> Result<(), RepositoryError> {
-        self.inserts.insert(entries.iter().map(ledger_row));
+        self.writes.insert(entries.iter().map(ledger_row));
         let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
         for entry in entries {
             *sums.entry(entry.user.0).or_default() += entry.amount.minor();
         }
         let Some(at) = entries.iter().map(|entry| entry.at).max() else { return Ok(()) };
-        let mut changed = 0;
-        for list in padded(sums.iter().map(|(&user, &sum)| (user, sum))) {
-            let users = list.iter().map(|&(user, _)| user);
-            let moved = Expr::col(wallets::Column::Balance).add(by_key(wallets::Column::UserId, &list));
-            changed += wallets::Entity::update_many()
+        let sums: Vec<(i64, i64)> = sums.into_iter().collect();
+        for list in sums.chunks(LARGEST) {
+            let moved = Expr::col(wallets::Column::Balance).add(by_key(
+                self.writes.backend(),
+                wallets::Column::UserId,
+                list,
+            ));
+            // That no balance becomes negative is the table's CHECK, which fails the statement.
+            let update = wallets::Entity::update_many()
                 .col_expr(wallets::Column::Balance, moved)
-                .col_expr(wallets::Column::UpdatedAt, Expr::val(at))
-                .filter(wallets::Column::UserId.is_in(users))
-                .exec(&self.raw)
-                .await
-                .map_err(failed)?
-                .rows_affected;
+                .col_expr(wallets::Column::UpdatedAt, self.writes.moment(at))
+                .filter(wallets::Column::UserId.is_in(list.iter().map(|&(user, _)| user)));
+            self.writes.update(update, list.len());
         }
-        // That no balance becomes negative is the table's CHECK, which fails the statement.
-        all_changed("wallets", changed, sums.len())
+        Ok(())
     }
 }
 
