@@ -23,7 +23,7 @@ async fn database_with_a_purchase() -> Result<DatabaseConnection, DbErr> {
 fn complaint(constraint: &str) -> &str {
     match constraint.split_once('_') {
         Some(("ck", _)) => constraint,
-        Some(("uq", _)) => "UNIQUE constraint failed",
+        Some(("uq" | "pk", _)) => "UNIQUE constraint failed",
         Some(("fk", _)) => "FOREIGN KEY constraint failed",
         _ => panic!("{constraint} is not a constraint's name"),
     }

@@ -18,7 +18,7 @@ struct Rule {
     query: &'static str,
 }
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     Rule {
         rule: "a wallet is the sum of its ledger entries",
         what: "wallet of user",
@@ -87,6 +87,16 @@ const RULES: [Rule; 14] = [
                 GROUP BY order_id) l ON l.order_id = o.id \
                 WHERE o.paid_amount * (CASE WHEN o.status IN ('PENDING', 'CANCELLED') THEN 0 ELSE 1 END) \
                 <> COALESCE(l.taken, 0)",
+    },
+    Rule {
+        rule: "ledger, stock movements and order lines name orders and products that exist",
+        what: "order or product",
+        query: "SELECT l.order_id AS id, 1 AS expected, 0 AS found FROM ledger_entries l \
+                LEFT JOIN orders o ON o.id = l.order_id WHERE l.order_id IS NOT NULL AND o.id IS NULL \
+                UNION SELECT m.order_id, 1, 0 FROM stock_movements m \
+                LEFT JOIN orders o ON o.id = m.order_id WHERE m.order_id IS NOT NULL AND o.id IS NULL \
+                UNION SELECT i.product_id, 1, 0 FROM order_items i \
+                LEFT JOIN products p ON p.id = i.product_id WHERE p.id IS NULL",
     },
     Rule {
         rule: "every paid order has one completed payment of what was paid",

@@ -27,7 +27,7 @@ fn row(message: &OutboxMessage) -> outbox::ActiveModel {
         sequence: Set(i32::try_from(message.sequence).unwrap_or(i32::MAX)),
         event_type: Set(message.event_type.to_owned()),
         payload: Set(message.payload.clone()),
-        status: Set("PENDING".to_owned()),
+        status: NotSet,
         attempts: NotSet,
         created_at: Set(message.at),
         sent_at: NotSet,

@@ -95,7 +95,7 @@ impl Default for Settings {
             log_format: None,
             batch_size: at_least_one(128),
             batch_queue_length: at_least_one(8192),
-            batch_lanes: NonZeroU32::MIN,
+            batch_lanes: NonZeroU32::MIN.saturating_add(1),
             batch_deadline_ms: 3_000,
             database_readers: NonZeroU32::new(8).expect("a default above zero"),
             product_cache_ms: 1_000,

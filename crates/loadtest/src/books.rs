@@ -38,8 +38,9 @@ const RULES: [(&str, &str); 8] = [
     ),
     (
         "an order is in the ledger once, for what was paid",
-        "SELECT COUNT(*) FROM orders o WHERE -paid_amount <> \
-         (SELECT COALESCE(SUM(amount), 0) FROM ledger_entries l WHERE l.order_id = o.id)",
+        "SELECT COUNT(*) FROM orders o LEFT JOIN (SELECT order_id, SUM(amount) AS taken, COUNT(*) AS entries \
+         FROM ledger_entries GROUP BY order_id) l ON l.order_id = o.id \
+         WHERE l.entries IS NULL OR l.entries <> 1 OR l.taken <> -paid_amount",
     ),
     (
         "an order has its event",

@@ -47,7 +47,7 @@ INSERT INTO stores VALUES (2, 'Main', '2026-11-21 09:00:00', '2026-11-21 09:00:0
 UPDATE coupons SET code = 'TENTH' WHERE id = 2 -- uq_coupons_code
 UPDATE user_coupons SET user_id = 1 WHERE id = 2 -- uq_user_coupons_user_id_coupon_id
 UPDATE user_coupons SET ticket = 1 WHERE id = 2 -- uq_user_coupons_coupon_id_ticket
-UPDATE order_items SET product_id = 1 WHERE line_no = 2 -- uq_order_items_product_id_order_id
+UPDATE order_items SET product_id = 1 WHERE line_no = 2 -- pk_order_items
 INSERT INTO outbox VALUES (2, 'order', 1, 1, 'order.paid', '{}', 'PENDING', 0, '2026-11-21 10:00:00', NULL) -- uq_outbox_aggregate_aggregate_id_sequence
 UPDATE wallets SET user_id = 2 -- fk_ledger_entries_user_id
 UPDATE products SET store_id = 9 -- fk_products_store_id
@@ -58,13 +58,10 @@ UPDATE orders SET user_coupon_id = 9 -- fk_orders_user_coupon_id
 UPDATE coupon_history SET user_coupon_id = 9 -- fk_coupon_history_user_coupon_id
 UPDATE coupon_history SET order_id = 9 -- fk_coupon_history_order_id
 UPDATE order_items SET order_id = 9 WHERE line_no = 1 -- fk_order_items_order_id
-UPDATE order_items SET product_id = 9 WHERE line_no = 1 -- fk_order_items_product_id
 DELETE FROM orders -- fk_
 INSERT INTO wallets VALUES (9, 0, '2026-11-21 09:00:00') -- fk_wallets_user_id
 INSERT INTO payments VALUES (9, 'POINT', 180, 'COMPLETED', NULL, '2026-11-21 10:00:00', NULL, NULL) -- fk_payments_order_id
 INSERT INTO payment_history VALUES (9, 1, 'PENDING', 'COMPLETED', NULL, '2026-11-21 10:00:00') -- fk_payment_history_order_id
 UPDATE ledger_entries SET user_id = 2 -- fk_ledger_entries_user_id
-UPDATE ledger_entries SET order_id = 9 -- fk_ledger_entries_order_id
 UPDATE stock_movements SET product_id = 9 -- fk_stock_movements_product_id
-UPDATE stock_movements SET order_id = 9 -- fk_stock_movements_order_id
 UPDATE hourly_sales SET product_id = 9 -- fk_hourly_sales_product_id

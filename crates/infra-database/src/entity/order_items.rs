@@ -8,8 +8,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub order_id: i64,
     #[sea_orm(primary_key, auto_increment = false)]
-    pub line_no: i32,
     pub product_id: i64,
+    pub line_no: i32,
     /// The product's name when it was ordered.
     pub name: String,
     /// Minor units, when it was ordered.

@@ -11,7 +11,7 @@ crate::on_both_databases! {
 }
 
 /// What is done to the data, and the rules that it breaks.
-const TAMPERINGS: [(&str, &[&str]); 14] = [
+const TAMPERINGS: [(&str, &[&str]); 15] = [
     (
         "UPDATE wallets SET balance = balance + 1 WHERE user_id = 1",
         &["a wallet is the sum of its ledger entries", "the last ledger entry shows the balance"],
@@ -50,6 +50,10 @@ const TAMPERINGS: [(&str, &[&str]); 14] = [
     (
         "UPDATE ledger_entries SET order_id = NULL WHERE order_id IS NOT NULL",
         &["what was paid and not refunded is what the ledger took"],
+    ),
+    (
+        "UPDATE ledger_entries SET order_id = 999 WHERE kind = 'CHARGE'",
+        &["ledger, stock movements and order lines name orders and products that exist"],
     ),
     (
         "UPDATE payments SET status = 'FAILED'",
@@ -96,7 +100,8 @@ fn repair(tampering: &str) -> &'static str {
     match tampering.split_whitespace().nth(1).unwrap() {
         "wallets" => "UPDATE wallets SET balance = 98200",
         "ledger_entries" => {
-            "UPDATE ledger_entries SET balance_after = 98200, order_id = (SELECT id FROM orders) WHERE kind = 'USE'"
+            "UPDATE ledger_entries SET balance_after = CASE kind WHEN 'USE' THEN 98200 ELSE balance_after END, \
+             order_id = CASE kind WHEN 'USE' THEN (SELECT id FROM orders) END"
         }
         "products" => "UPDATE products SET stock = 8, sales_volume = 2",
         "stock_movements" => {
