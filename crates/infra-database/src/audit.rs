@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditCheck, AuditReport};
 use jangteo_domain::RepositoryError;
 use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseTransaction, IsolationLevel, Statement, TransactionOptions,
-    TransactionTrait,
+    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, Statement,
+    TransactionOptions, TransactionTrait,
 };
 
 use crate::error::failed;
@@ -142,10 +142,12 @@ const RULES: [Rule; 15] = [
 impl Audit for Store {
     async fn audit(&self) -> Result<AuditReport, RepositoryError> {
         let snapshot = self.snapshot().await?;
+        temporary_tables_of(&snapshot, "268435456").await?;
         let mut checks = Vec::with_capacity(RULES.len());
         for rule in &RULES {
             checks.push(AuditCheck { rule: rule.rule, violations: violations(&snapshot, rule).await? });
         }
+        temporary_tables_of(&snapshot, "DEFAULT").await?;
         Ok(AuditReport { checks })
     }
 }
@@ -165,10 +167,20 @@ impl Store {
     }
 }
 
+/// How large a sum over a whole table may grow in MySQL's memory, in bytes. On disk the pieces of 190,000 orders took 8
+/// seconds to add up, in memory 2.
+async fn temporary_tables_of(snapshot: &DatabaseTransaction, size: &str) -> Result<(), RepositoryError> {
+    if snapshot.get_database_backend() == DbBackend::MySql {
+        let set = format!("SET SESSION tmp_table_size = {size}, max_heap_table_size = {size}");
+        snapshot.execute_unprepared(&set).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
 async fn violations(snapshot: &DatabaseTransaction, rule: &Rule) -> Result<Vec<String>, RepositoryError> {
     // Sums are DECIMALs on MySQL.
     let integer = match snapshot.get_database_backend() {
-        sea_orm::DbBackend::MySql => "SIGNED",
+        DbBackend::MySql => "SIGNED",
         _ => "INTEGER",
     };
     let query = format!(

@@ -30,6 +30,7 @@ mod order;
 mod outbox;
 mod product;
 mod rows;
+mod schema;
 mod script;
 mod seeding;
 mod statement;
@@ -39,4 +40,5 @@ mod user;
 mod wallet;
 
 pub use error::Corrupt;
-pub use store::{ConnectError, DatabaseKind, DatabaseSettings, MigrationStatus, Store};
+pub use schema::MigrationStatus;
+pub use store::{ConnectError, DatabaseKind, DatabaseSettings, Store};

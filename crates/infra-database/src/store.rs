@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use jangteo_application::queries::Readiness;
 use jangteo_application::{Clock, Database, UnitOfWork};
 use jangteo_domain::RepositoryError;
-use jangteo_migrations::{Migrator, MigratorTrait};
 use sea_orm::sqlx::mysql::MySqlConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection, Executor};
@@ -55,15 +54,6 @@ pub enum ConnectError {
     Connection(#[source] DbErr),
 }
 
-/// One migration and whether it was applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MigrationStatus {
-    /// Its name.
-    pub name: String,
-    /// Whether it was applied.
-    pub applied: bool,
-}
-
 /// The database behind every port. Cheap to clone.
 #[derive(Clone)]
 pub struct Store(Arc<Pools>);
@@ -81,7 +71,7 @@ const STATEMENTS: usize = 1024;
 /// How long anybody waits for a free connection, and SQLite for another process's write.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A connection that rested longer is tested before it is used.
-const REST: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_secs(5);
 
 impl DatabaseKind {
     /// The database that a URL names.
@@ -126,39 +116,6 @@ impl Store {
         self.0.kind
     }
 
-    /// Applies every migration that is missing; how many there were.
-    ///
-    /// # Errors
-    /// [`RepositoryError`] when a migration fails.
-    pub async fn migrate_up(&self) -> Result<usize, RepositoryError> {
-        let pending = self.migrations().await?.iter().filter(|migration| !migration.applied).count();
-        Migrator::up(&self.0.writers, None).await.map_err(failed)?;
-        Ok(pending)
-    }
-
-    /// Takes the last migration back, with its data; whether there was one.
-    ///
-    /// # Errors
-    /// [`RepositoryError`] when it fails.
-    pub async fn migrate_down(&self) -> Result<bool, RepositoryError> {
-        let applied = self.migrations().await?.iter().any(|migration| migration.applied);
-        Migrator::down(&self.0.writers, Some(1)).await.map_err(failed)?;
-        Ok(applied)
-    }
-
-    /// Every migration, oldest first.
-    ///
-    /// # Errors
-    /// [`RepositoryError`] when the database does not answer.
-    pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, RepositoryError> {
-        let pending = Migrator::get_pending_migrations(&self.0.writers).await.map_err(failed)?;
-        let pending: Vec<&str> = pending.iter().map(|migration| migration.name()).collect();
-        let all = Migrator::get_migration_files();
-        let status =
-            |name: &str| MigrationStatus { name: name.to_owned(), applied: !pending.contains(&name) };
-        Ok(all.iter().map(|migration| status(migration.name())).collect())
-    }
-
     /// Closes the connections once what they do is done.
     pub async fn close(&self) {
         for pool in [&self.0.writers, &self.0.readers] {
@@ -180,6 +137,10 @@ impl Store {
             DatabaseKind::MySql => self.0.writers.begin().await,
         };
         begun.map_err(failed)
+    }
+
+    pub(crate) fn writers(&self) -> &DatabaseConnection {
+        &self.0.writers
     }
 
     pub(crate) fn readers(&self) -> &DatabaseConnection {

@@ -3,6 +3,8 @@
 //! HTTP workers have runtimes of their own. A connection that one of them opened would end with it, and a read whose
 //! client went away would be dropped half way, with its connection.
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditReport};
 use jangteo_application::queries::{
@@ -13,6 +15,11 @@ use jangteo_domain::order::OrderStatus;
 use jangteo_domain::{Order, OrderId, ProductId, RepositoryError, User, UserId, Wallet};
 use jangteo_infra_database::Store;
 use tokio::runtime::Handle;
+
+/// How often a read is tried: once for each connection there may be, within reason.
+const ATTEMPTS: u32 = 16;
+/// How soon a lost connection shows.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// The store, as others than the runtime it was opened on may read it.
 pub(crate) struct Reads {
@@ -26,14 +33,25 @@ impl Reads {
         Self { store, home: Handle::current() }
     }
 
-    /// A panic is the failure of this one read.
-    async fn at_home<T, R>(&self, read: impl FnOnce(Store) -> R) -> Result<T, RepositoryError>
+    /// A panic is the failure of this one read. A read that meets a lost connection is tried again: when the database
+    /// was away, every pooled connection fails once.
+    async fn at_home<T, R>(&self, read: impl Fn(Store) -> R) -> Result<T, RepositoryError>
     where
         R: Future<Output = Result<T, RepositoryError>> + Send + 'static,
         T: Send + 'static,
     {
-        let reading = self.home.spawn(read(self.store.clone()));
-        reading.await.unwrap_or_else(|error| Err(RepositoryError::Backend(error.into())))
+        let begun = Instant::now();
+        let mut attempt = 1;
+        loop {
+            let reading = self.home.spawn(read(self.store.clone()));
+            match reading.await.unwrap_or_else(|error| Err(RepositoryError::Backend(error.into()))) {
+                // Whoever fails slowly waited for a database that is still away.
+                Err(RepositoryError::Transient(_)) if attempt < ATTEMPTS && begun.elapsed() < AT_ONCE => {
+                    attempt += 1
+                }
+                read => return read,
+            }
+        }
     }
 }
 

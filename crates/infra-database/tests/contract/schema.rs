@@ -4,6 +4,15 @@ use crate::support::Shop;
 
 crate::on_both_databases! {
     migrations_go_up_down_and_up
+    instances_that_start_together_migrate_once
+}
+
+async fn instances_that_start_together_migrate_once(shop: Shop) {
+    assert!(shop.store.migrate_down().await.unwrap());
+    let (second, third) = (shop.second_instance().await, shop.second_instance().await);
+    let applied = tokio::join!(shop.store.migrate_up(), second.migrate_up(), third.migrate_up());
+    let applied = [applied.0.unwrap(), applied.1.unwrap(), applied.2.unwrap()];
+    assert_eq!(applied.iter().sum::<usize>(), 1, "{applied:?}");
 }
 
 async fn migrations_go_up_down_and_up(shop: Shop) {

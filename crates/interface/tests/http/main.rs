@@ -8,3 +8,5 @@ mod document;
 mod idempotency;
 mod lifecycle;
 mod operations;
+mod outage;
+mod overload;

@@ -41,7 +41,7 @@ pub(crate) struct Shop {
     pub(crate) client: Client,
     pub(crate) stop: StopHandle,
     pub(crate) running: JoinHandle<anyhow::Result<()>>,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 pub(crate) const SHIRT: i64 = 1;
@@ -60,8 +60,13 @@ pub(crate) async fn in_shop(database: TestDatabase, test: impl AsyncFnOnce(&Shop
 
 impl Shop {
     pub(crate) async fn open(database: TestDatabase) -> Self {
+        Self::open_with(database, |_| ()).await
+    }
+
+    /// A shop whose settings differ from those of the others.
+    pub(crate) async fn open_with(database: TestDatabase, change: impl FnOnce(&mut Settings)) -> Self {
         fill(&database.url).await;
-        let settings = Settings {
+        let mut settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             database_url: database.url.parse().unwrap(),
             product_cache_ms: 0,
@@ -71,12 +76,13 @@ impl Shop {
             database_readers: 2.try_into().unwrap(),
             ..Settings::default()
         };
+        change(&mut settings);
         let application = Application::build(settings, Arc::new(SystemClock)).await.expect("it starts");
         let site = format!("http://{}", application.address());
         let stop = application.stop_handle();
         let running = tokio::spawn(application.run_until_stopped());
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { site, client, stop, running, _database: database }
+        Self { site, client, stop, running, database }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -194,9 +200,14 @@ pub(crate) fn assert_refused(answer: &Answer, status: u16, code: &str, fields: &
     }
 }
 
-async fn fill(url: &str) {
+/// The database of a shop, beside it.
+pub(crate) async fn store(url: &str) -> Store {
     let settings = DatabaseSettings { url: url.to_owned(), readers: 1, writers: 2 };
-    let store = Store::connect(&settings, Arc::new(SystemClock)).await.expect("it connects");
+    Store::connect(&settings, Arc::new(SystemClock)).await.expect("it connects")
+}
+
+async fn fill(url: &str) {
+    let store = store(url).await;
     store.migrate_up().await.expect("it migrates");
     store.seed(&plan(), &|_| {}).await.expect("it can be filled");
     store.close().await;

@@ -1,0 +1,108 @@
+//! The database is out of reach for a while, under load.
+
+use std::time::Duration;
+
+use jangteo_testkit::TestDatabase;
+use serde_json::json;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::support::{Answer, Shop};
+
+/// A way to the database that can be cut.
+struct Line {
+    address: String,
+    cut: watch::Sender<bool>,
+}
+
+impl Line {
+    async fn to(database: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (cut, is_cut) = watch::channel(false);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (mut is_cut, database) = (is_cut.clone(), database.clone());
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(database).await.unwrap();
+                    tokio::select! {
+                        _ = is_cut.wait_for(|cut| *cut) => (),
+                        _ = copy_bidirectional(&mut client, &mut server) => (),
+                    }
+                });
+            }
+        });
+        Self { address, cut }
+    }
+}
+
+/// Where the server of a `mysql://` URL listens.
+fn server_of(database: &TestDatabase) -> String {
+    let (_, rest) = database.url.split_once("//").unwrap();
+    let server = rest.split(['/', '?']).next().unwrap();
+    server.rsplit('@').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_charged_once_however_often_the_line_is_cut() {
+    const CLIENTS: i64 = 8;
+    const CHARGES: i64 = 60;
+    let database = jangteo_testkit::mysql().await;
+    let server = server_of(&database);
+    let line = Line::to(server.clone()).await;
+    let url = database.url.replace(&server, &line.address);
+    let shop = Shop::open_with(database, |settings| settings.database_url = url.parse().unwrap()).await;
+
+    let mut clients = tokio::task::JoinSet::new();
+    for client in 0..CLIENTS {
+        let charges: Vec<_> = (0..CHARGES)
+            .map(|charge| {
+                shop.post(3, "/api/v1/wallets/charge", &json!({"amount": 1}))
+                    .header("Idempotency-Key", format!("{client}-{charge}"))
+            })
+            .collect();
+        clients.spawn(async move {
+            let mut failed = 0;
+            for charge in charges {
+                loop {
+                    let answer = Answer::of(charge.try_clone().unwrap()).await;
+                    match answer.status.as_u16() {
+                        200 => break,
+                        503 => assert!(answer.header("Retry-After").is_some(), "{}", answer.text),
+                        status => panic!("{status}: {}", answer.text),
+                    }
+                    failed += 1;
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+            failed
+        });
+    }
+    for _ in 0..3 {
+        sleep(Duration::from_millis(150)).await;
+        line.cut.send_replace(true);
+        sleep(Duration::from_millis(100)).await;
+        line.cut.send_replace(false);
+    }
+    let failed = timeout(Duration::from_secs(60), clients.join_all()).await.expect("the shop recovers");
+    assert!(failed.iter().sum::<i32>() > 0, "the line was cut when nobody needed it");
+    assert_eq!(shop.balance(3).await, json!(CLIENTS * CHARGES).as_f64().unwrap());
+    Answer::of(shop.get("/health/ready")).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_without_its_database_is_alive_and_not_ready() {
+    let database = jangteo_testkit::mysql().await;
+    let server = server_of(&database);
+    let line = Line::to(server.clone()).await;
+    let url = database.url.replace(&server, &line.address);
+    let shop = Shop::open_with(database, |settings| settings.database_url = url.parse().unwrap()).await;
+    Answer::of(shop.get("/health/ready")).await.expect(200);
+    line.cut.send_replace(true);
+    Answer::of(shop.get("/health/ready")).await.expect(503);
+    Answer::of(shop.get("/health/live")).await.expect(200);
+    line.cut.send_replace(false);
+    Answer::of(shop.get("/health/ready")).await.expect(200);
+}
