@@ -3,6 +3,7 @@
 mod audit;
 mod coupons;
 mod group_commit;
+mod guards;
 mod ids;
 mod queries;
 mod schema;

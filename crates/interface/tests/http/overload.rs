@@ -44,17 +44,17 @@ async fn a_full_queue_refuses_at_once(database: TestDatabase) {
         assert_refused(&refused, 503, "SERVICE_UNAVAILABLE", &[]);
     }
     drop(lock);
-    for placed in orders.join_all().await {
-        placed.expect(201);
-    }
-    assert_eq!(shop.stock(SHIRT).await, 8);
+    // The fifth too was refused if it came before the first was taken from the queue.
+    let placed = orders.join_all().await.iter().filter(|answer| answer.status == 201).count();
+    assert!((1..=2).contains(&placed), "{placed}");
+    assert_eq!(shop.stock(SHIRT).await, 10 - placed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waited_too_long_is_refused_unexecuted() {
     let shop = Shop::open_with(jangteo_testkit::mysql().await, |settings| {
         settings.batch_lanes = NonZeroU32::MIN;
-        settings.batch_deadline_ms = 200;
+        settings.batch_deadline_ms = 500;
     })
     .await;
     let elsewhere = store(&shop.database.url).await;
@@ -62,9 +62,9 @@ async fn who_waited_too_long_is_refused_unexecuted() {
     lock.wallets().lock_many(&BTreeSet::from([UserId(1)])).await.unwrap();
 
     let executed = tokio::spawn(Answer::of(shop.order(1, &[(SHIRT, 1)])));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(250)).await;
     let waiting = tokio::spawn(Answer::of(shop.order(2, &[(SHIRT, 1)])));
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_millis(1000)).await;
     drop(lock);
     executed.await.unwrap().expect(201);
     assert_refused(&waiting.await.unwrap(), 503, "SERVICE_UNAVAILABLE", &[]);

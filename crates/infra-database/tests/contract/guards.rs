@@ -1,0 +1,84 @@
+//! What the database refuses, whatever the code decided.
+
+use chrono::{DateTime, Utc};
+use jangteo_application::claim_coupons::ClaimCoupons;
+use jangteo_application::{Clock, Database, SystemClock, UnitOfWork};
+use jangteo_domain::coupon::{Redemption, UserCoupon, UserCouponState};
+use jangteo_domain::product::{StockMovement, StockMovementKind};
+use jangteo_domain::wallet::{LedgerEntry, LedgerKind};
+use jangteo_domain::{CouponId, Money, OrderId, ProductId, RepositoryError, UserCouponId, UserId};
+
+use crate::support::{Shop, claim};
+
+crate::on_both_databases! {
+    stock_below_zero
+    a_balance_below_zero
+    more_coupons_than_there_are
+    a_coupon_that_is_used_already
+}
+
+/// Nothing is kept, and a batch that ran into this is decided again, one command after the other.
+async fn assert_refused(shop: &Shop, mut uow: Box<dyn UnitOfWork>) {
+    let flushed = uow.flush().await;
+    assert!(matches!(flushed, Err(RepositoryError::Conflict(_))), "{flushed:?}");
+    drop(uow);
+    shop.assert_audit_is_clean().await;
+}
+
+async fn stock_below_zero(shop: Shop) {
+    let shop = shop.stocked(1, 2, 3, 1).await;
+    let mut uow = shop.store.begin().await.unwrap();
+    uow.products().sell(&[sale(1, 1), sale(2, 4)]).await.unwrap();
+    assert_refused(&shop, uow).await;
+}
+
+async fn a_balance_below_zero(shop: Shop) {
+    let shop = shop.stocked(2, 1, 1, 1).await;
+    let mut uow = shop.store.begin().await.unwrap();
+    uow.wallets().post(&[payment(1, -100), payment(2, -100_001)]).await.unwrap();
+    assert_refused(&shop, uow).await;
+}
+
+async fn more_coupons_than_there_are(shop: Shop) {
+    let shop = shop.stocked(2, 1, 1, 1).await;
+    let mut uow = shop.store.begin().await.unwrap();
+    uow.coupons().issue(&[issued(1), issued(2)]).await.unwrap();
+    assert_refused(&shop, uow).await;
+}
+
+async fn a_coupon_that_is_used_already(shop: Shop) {
+    let shop = shop.stocked(1, 1, 1, 1).await;
+    let claims = shop.batcher(ClaimCoupons);
+    let claimed = claim(&claims, 1, "TENTH").await.unwrap().outcome.unwrap();
+    shop.tamper("UPDATE user_coupons SET status = 'EXPIRED'").await;
+    let mut uow = shop.store.begin().await.unwrap();
+    let redemption = Redemption { user_coupon: claimed.user_coupon.id, order: OrderId(1), at: now() };
+    uow.coupons().redeem(&[redemption]).await.unwrap();
+    assert_refused(&shop, uow).await;
+}
+
+fn now() -> DateTime<Utc> {
+    SystemClock.now()
+}
+
+fn sale(product: i64, pieces: i64) -> StockMovement {
+    let (product, kind) = (ProductId(product), StockMovementKind::Sale);
+    StockMovement { product, kind, quantity: -pieces, stock_after: 0, order: None, at: now() }
+}
+
+fn payment(user: i64, amount: i64) -> LedgerEntry {
+    let (user, kind, amount) = (UserId(user), LedgerKind::Use, Money::from_minor(amount));
+    LedgerEntry { user, kind, amount, balance_after: Money::ZERO, order: None, at: now() }
+}
+
+fn issued(number: i64) -> UserCoupon {
+    UserCoupon {
+        id: UserCouponId(number),
+        user: UserId(number),
+        coupon: CouponId(1),
+        ticket: number,
+        claimed_at: now(),
+        expires_at: None,
+        state: UserCouponState::Claimed,
+    }
+}
