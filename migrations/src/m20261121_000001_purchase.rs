@@ -331,14 +331,13 @@ fn id_blocks(table: NewTable) -> NewTable {
 }
 
 /// None on `products.stock` and `products.sales_volume`: they change with every sale.
-fn indexes() -> [IndexCreateStatement; 6] {
+fn indexes() -> [IndexCreateStatement; 5] {
     [
         index("products", &["created_at", "id"]),
         index("products", &["price", "id"]),
         index("products", &["name", "id"]),
         index("orders", &["user_id", "id"]),
         index("ledger_entries", &["user_id", "id"]),
-        index("stock_movements", &["product_id", "id"]),
     ]
 }
 

@@ -1,9 +1,9 @@
 //! Group commit: commands that arrive together share a transaction.
 //!
 //! Commands wait in a bounded queue. A lane takes whatever has queued - nobody waits for a batch to fill, at rest a
-//! batch is one command -, has it executed, commits once and answers each caller. One lane at a time executes; it
-//! lets the next one go on before it commits, so that one batch is loaded while the last becomes durable. More
-//! parallelism than that only makes batches wait for each other's row locks.
+//! batch is one command -, has it executed, commits once and answers each caller. Lanes execute in turn, and one lets the
+//! next go on before it commits, so that one batch is loaded while the last becomes durable. More parallelism than
+//! that only makes batches wait for each other's row locks. What has to be tried again waits for no turn.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -165,7 +165,9 @@ impl<O: Operation> Lane<O> {
                 Ok(Some((replies, uow))) => match uow.commit().await {
                     Ok(()) => return answer(batch, replies),
                     // Only a failure that surely wrote nothing may be tried again.
-                    Err(error @ RepositoryError::Backend(_)) => return fail(batch, error),
+                    Err(error @ RepositoryError::Backend(_)) => {
+                        return fail(batch, error, WriteError::Unknown);
+                    }
                     Err(error @ (RepositoryError::Transient(_) | RepositoryError::Conflict(_))) => error,
                 },
                 Err(error) => error,
@@ -185,7 +187,7 @@ impl<O: Operation> Lane<O> {
                 RepositoryError::Transient(_) | RepositoryError::Conflict(_) if attempt < ATTEMPTS => {
                     tokio::time::sleep(pause(attempt)).await;
                 }
-                error => return fail(batch, error),
+                error => return fail(batch, error, WriteError::Failed),
             }
             batch = refuse_late(batch);
             executed = self.execute(&batch).await;
@@ -215,10 +217,16 @@ fn answer<O: Operation>(batch: Vec<Waiting<O>>, replies: Vec<Reply<O>>) {
     }
 }
 
-fn fail<O: Operation>(batch: Vec<Waiting<O>>, error: RepositoryError) {
+/// One failure, told to every caller and logged once.
+fn fail<O: Operation>(
+    batch: Vec<Waiting<O>>,
+    error: RepositoryError,
+    kind: fn(Arc<RepositoryError>) -> WriteError,
+) {
+    tracing::error!(operation = O::NAME, commands = batch.len(), cause = ?error, "a batch failed");
     let error = Arc::new(error);
     for waiting in batch {
-        reply(waiting, Err(WriteError::Unavailable(Arc::clone(&error))));
+        reply(waiting, Err(kind(Arc::clone(&error))));
     }
 }
 

@@ -40,7 +40,7 @@ impl Operation for ChargeWallets {
     }
 
     fn fingerprint(charge: &Charge) -> Fingerprint {
-        Fingerprint::of(charge.amount.minor())
+        Fingerprint::of(&charge.amount.minor())
     }
 
     async fn decide(
@@ -63,20 +63,20 @@ impl Operation for ChargeWallets {
         Ok(outcomes)
     }
 
-    fn record(outcome: &Outcome<Self>) -> String {
-        to_json(&match outcome {
+    fn record(outcome: &Outcome<Self>) -> Option<String> {
+        let record = match outcome {
             Ok(wallet) => Record::Charged { user: wallet.user.0, balance: MoneyText(wallet.balance) },
-            Err(ChargeRefusal::BelowMinimum { minimum }) => Record::BelowMinimum(MoneyText(*minimum)),
+            Err(ChargeRefusal::BelowMinimum { .. }) => return None,
             Err(ChargeRefusal::LimitExceeded { balance, maximum }) => {
                 Record::LimitExceeded { balance: MoneyText(*balance), maximum: MoneyText(*maximum) }
             }
-        })
+        };
+        Some(to_json(&record))
     }
 
     fn replay(record: &str) -> Result<Outcome<Self>, serde_json::Error> {
         Ok(match from_json(record)? {
             Record::Charged { user, balance } => Ok(Wallet { user: UserId(user), balance: balance.0 }),
-            Record::BelowMinimum(minimum) => Err(ChargeRefusal::BelowMinimum { minimum: minimum.0 }),
             Record::LimitExceeded { balance, maximum } => {
                 Err(ChargeRefusal::LimitExceeded { balance: balance.0, maximum: maximum.0 })
             }
@@ -89,6 +89,5 @@ impl Operation for ChargeWallets {
 #[serde(rename_all = "camelCase")]
 enum Record {
     Charged { user: i64, balance: MoneyText },
-    BelowMinimum(MoneyText),
     LimitExceeded { balance: MoneyText, maximum: MoneyText },
 }

@@ -90,7 +90,7 @@ impl Operation for ClaimCoupons {
     }
 
     fn fingerprint(claim: &Claim) -> Fingerprint {
-        Fingerprint::of(claim.code.as_str())
+        Fingerprint::of(&claim.code.as_str())
     }
 
     async fn decide(
@@ -127,8 +127,8 @@ impl Operation for ClaimCoupons {
         Ok(outcomes)
     }
 
-    fn record(outcome: &Outcome<Self>) -> String {
-        to_json(&Record::from(outcome))
+    fn record(outcome: &Outcome<Self>) -> Option<String> {
+        Some(to_json(&Record::from(outcome)))
     }
 
     fn replay(record: &str) -> Result<Outcome<Self>, serde_json::Error> {

@@ -1,13 +1,15 @@
 //! Idempotency keys: a retry gets the answer that the first attempt got.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::str::FromStr;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_domain::{RepositoryError, UserId};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
+
+use crate::snapshot::to_json;
 
 /// A key that a client chose for one request: 1 to 255 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,10 +57,11 @@ pub struct ScopedKey {
 pub struct Fingerprint(pub String);
 
 impl Fingerprint {
-    /// Hashes a command by what it asks for, however it was spelled on the wire.
+    /// Hashes what a command asks for, however it was spelled on the wire. Its JSON must stay what it is: a retry may
+    /// meet a newer version.
     #[must_use]
-    pub fn of(canonical: impl fmt::Debug) -> Self {
-        let hash = Sha256::digest(format!("{canonical:?}"));
+    pub fn of(canonical: &impl Serialize) -> Self {
+        let hash = Sha256::digest(to_json(canonical));
         Self(hash.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
@@ -107,5 +110,21 @@ mod tests {
             assert_eq!(text.parse::<IdempotencyKey>(), Err(IdempotencyKeyError), "{text}");
         }
         assert!("x".repeat(255).parse::<IdempotencyKey>().is_ok());
+    }
+
+    /// Records of earlier versions are compared with it for a day after an upgrade.
+    #[test]
+    fn the_fingerprint_of_an_order_stays_what_it_is() {
+        use jangteo_domain::{OrderRequest, ProductId, Quantity};
+
+        use crate::operation::Operation;
+        use crate::place_orders::PlaceOrders;
+        let lines = [(ProductId(3), Quantity::new(2).unwrap()), (ProductId(1), Quantity::new(1).unwrap())];
+        let request = OrderRequest::new(UserId(1), lines, Some("tenth".parse().unwrap())).unwrap();
+        // The SHA-256 of [[[3,2],[1,1]],"TENTH"].
+        assert_eq!(
+            PlaceOrders::fingerprint(&request).0,
+            "3876f46ec64e257d1d06c308fb47ed4adbfe08f9021a0b12f798c70608a7cba9"
+        );
     }
 }

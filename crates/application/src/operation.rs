@@ -40,8 +40,9 @@ pub trait Operation: Send + Sync + 'static {
         commands: &[&Self::Command],
     ) -> Result<Vec<Outcome<Self>>, RepositoryError>;
 
-    /// Writes an outcome down for a later [`Operation::replay`].
-    fn record(outcome: &Outcome<Self>) -> String;
+    /// Writes an outcome down for a later [`Operation::replay`]. A command that could never be accepted is not
+    /// recorded: whoever corrects it may use its key.
+    fn record(outcome: &Outcome<Self>) -> Option<String>;
 
     /// Reads an outcome that [`Operation::record`] wrote.
     fn replay(record: &str) -> Result<Outcome<Self>, serde_json::Error>;
@@ -103,9 +104,12 @@ pub enum WriteError {
     /// The shop is closing. Nothing was executed.
     #[error("the shop is closing")]
     ShuttingDown,
-    /// The database failed; a retry with the same key tells what became of the command.
-    #[error("the database failed")]
-    Unavailable(#[source] Arc<RepositoryError>),
+    /// The database failed, or the code did. Nothing was executed.
+    #[error("deciding the command failed")]
+    Failed(#[source] Arc<RepositoryError>),
+    /// The database failed while committing; a retry with the same key tells what became of the command.
+    #[error("it is not known whether the command was executed")]
+    Unknown(#[source] Arc<RepositoryError>),
     /// A stored outcome cannot be read.
     #[error("the stored outcome cannot be read")]
     Unreadable(#[source] Arc<serde_json::Error>),
@@ -245,7 +249,8 @@ impl<'a, O: Operation> Desk<'a, O> {
             .filter_map(|index| {
                 let (key, fingerprint) = self.keyed.get(index)?.clone();
                 let answer = self.replies[*index].as_ref()?.as_ref().ok()?;
-                Some((key, IdempotencyRecord { fingerprint, outcome: O::record(&answer.outcome), at }))
+                let outcome = O::record(&answer.outcome)?;
+                Some((key, IdempotencyRecord { fingerprint, outcome, at }))
             })
             .collect()
     }

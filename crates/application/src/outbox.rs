@@ -6,7 +6,7 @@ use jangteo_domain::coupon::UserCoupon;
 use jangteo_domain::{CouponCode, Order, RepositoryError};
 use serde_json::json;
 
-use crate::snapshot::OrderSnapshot;
+use crate::snapshot::{Moment, OrderSnapshot};
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,8 @@ impl OutboxMessage {
                 "code": code.as_str(),
                 "userId": issued.user.0,
                 "ticket": issued.ticket,
-                "claimedAt": issued.claimed_at.to_rfc3339(),
-                "expiresAt": issued.expires_at.map(|at| at.to_rfc3339()),
+                "claimedAt": Moment(issued.claimed_at),
+                "expiresAt": issued.expires_at.map(Moment),
             })
             .to_string(),
             at: issued.claimed_at,

@@ -46,7 +46,9 @@ impl Operation for PlaceOrders {
     }
 
     fn fingerprint(request: &OrderRequest) -> Fingerprint {
-        Fingerprint::of((request.lines(), &request.coupon))
+        let lines: Vec<(i64, i64)> =
+            request.lines().iter().map(|(product, pieces)| (product.0, pieces.get())).collect();
+        Fingerprint::of(&(lines, request.coupon.as_ref().map(CouponCode::as_str)))
     }
 
     async fn decide(
@@ -64,8 +66,11 @@ impl Operation for PlaceOrders {
         Ok(outcomes)
     }
 
-    fn record(outcome: &Outcome<Self>) -> String {
-        to_json(&Record::from(outcome))
+    fn record(outcome: &Outcome<Self>) -> Option<String> {
+        match outcome {
+            Err(refusal) if refusal.too_large => None,
+            outcome => Some(to_json(&Record::from(outcome))),
+        }
     }
 
     fn replay(record: &str) -> Result<Outcome<Self>, serde_json::Error> {
@@ -152,7 +157,6 @@ enum Record {
 struct RefusalRecord {
     unknown_user: bool,
     unknown_products: Vec<i64>,
-    too_large: bool,
     coupon: Option<FaultRecord>,
     shortages: Vec<(i64, i64, i64)>,
     balance: Option<(MoneyText, MoneyText)>,
@@ -178,7 +182,6 @@ impl From<&Outcome<PlaceOrders>> for Record {
             Err(refusal) => Self::Refused(RefusalRecord {
                 unknown_user: refusal.unknown_user,
                 unknown_products: refusal.unknown_products.iter().map(|product| product.0).collect(),
-                too_large: refusal.too_large,
                 coupon: refusal.coupon.map(|fault| match fault {
                     CouponFault::Unknown => FaultRecord::Unknown,
                     CouponFault::NotHeld => FaultRecord::NotHeld,
@@ -210,7 +213,7 @@ impl TryFrom<Record> for Outcome<PlaceOrders> {
         Ok(Err(Refusal {
             unknown_user: refusal.unknown_user,
             unknown_products: refusal.unknown_products.into_iter().map(ProductId).collect(),
-            too_large: refusal.too_large,
+            too_large: false,
             coupon: refusal.coupon.map(|fault| match fault {
                 FaultRecord::Unknown => CouponFault::Unknown,
                 FaultRecord::NotHeld => CouponFault::NotHeld,

@@ -36,7 +36,8 @@ impl Operation for RegisterUsers {
     }
 
     fn fingerprint(profile: &Profile) -> Fingerprint {
-        Fingerprint::of(profile)
+        let phone = profile.phone.as_ref().map(ToString::to_string);
+        Fingerprint::of(&(profile.name.to_string(), profile.email.to_string(), phone))
     }
 
     async fn decide(
@@ -63,8 +64,8 @@ impl Operation for RegisterUsers {
         Ok(outcomes)
     }
 
-    fn record(outcome: &Outcome<Self>) -> String {
-        to_json(&match outcome {
+    fn record(outcome: &Outcome<Self>) -> Option<String> {
+        Some(to_json(&match outcome {
             Ok(user) => Record::Registered {
                 id: user.id.0,
                 name: user.profile.name.to_string(),
@@ -73,7 +74,7 @@ impl Operation for RegisterUsers {
                 created_at: Moment(user.created_at),
             },
             Err(EmailTaken) => Record::EmailTaken,
-        })
+        }))
     }
 
     fn replay(record: &str) -> Result<Outcome<Self>, serde_json::Error> {

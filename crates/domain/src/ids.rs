@@ -1,8 +1,6 @@
 //! Typed identifiers: a wallet cannot be looked up by a product's id.
 
 use std::fmt;
-use std::num::ParseIntError;
-use std::str::FromStr;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -13,14 +11,6 @@ macro_rules! id {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ParseIntError;
-
-            fn from_str(text: &str) -> Result<Self, ParseIntError> {
-                text.parse().map(Self)
             }
         }
     };

@@ -143,12 +143,9 @@ impl Audit for Store {
     async fn audit(&self) -> Result<AuditReport, RepositoryError> {
         let snapshot = self.snapshot().await?;
         temporary_tables_of(&snapshot, "268435456").await?;
-        let mut checks = Vec::with_capacity(RULES.len());
-        for rule in &RULES {
-            checks.push(AuditCheck { rule: rule.rule, violations: violations(&snapshot, rule).await? });
-        }
+        let checks = check(&snapshot).await;
         temporary_tables_of(&snapshot, "DEFAULT").await?;
-        Ok(AuditReport { checks })
+        Ok(AuditReport { checks: checks? })
     }
 }
 
@@ -165,6 +162,14 @@ impl Store {
         };
         self.readers().begin_with_options(options).await.map_err(failed)
     }
+}
+
+async fn check(snapshot: &DatabaseTransaction) -> Result<Vec<AuditCheck>, RepositoryError> {
+    let mut checks = Vec::with_capacity(RULES.len());
+    for rule in &RULES {
+        checks.push(AuditCheck { rule: rule.rule, violations: violations(snapshot, rule).await? });
+    }
+    Ok(checks)
 }
 
 /// How large a sum over a whole table may grow in MySQL's memory, in bytes. On disk the pieces of 190,000 orders took 8

@@ -69,6 +69,8 @@ impl CouponRepository for Transaction {
             });
             let rows = user_coupons::Entity::find()
                 .filter(any)
+                .order_by_asc(user_coupons::Column::UserId)
+                .order_by_asc(user_coupons::Column::CouponId)
                 .lock_exclusive()
                 .all(transaction)
                 .await

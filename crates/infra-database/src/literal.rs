@@ -82,6 +82,32 @@ fn write_string(text: &mut String, backend: DbBackend, string: &str) {
     text.push_str(after);
 }
 
-fn write_to(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+pub(crate) fn write_to(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     text.write_fmt(arguments).expect("a string takes everything");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(backend: DbBackend, value: impl Into<Value>) -> String {
+        let mut text = String::new();
+        Literals::new(backend).write(&mut text, ActiveValue::Set(value.into()));
+        text
+    }
+
+    #[test]
+    fn a_text_that_would_need_escaping_is_hexadecimal() {
+        assert_eq!(written(DbBackend::MySql, "쿠폰 \"a\""), "'쿠폰 \"a\"'");
+        assert_eq!(written(DbBackend::MySql, "a'b"), "_utf8mb4 x'612762'");
+        assert_eq!(written(DbBackend::MySql, "a\\"), "_utf8mb4 x'615c'");
+        assert_eq!(written(DbBackend::Sqlite, "a\0'; --"), "CAST(x'6100273b202d2d' AS TEXT)");
+    }
+
+    #[test]
+    fn each_database_has_its_form_of_a_moment() {
+        let at = DateTime::UNIX_EPOCH + chrono::TimeDelta::microseconds(1_234_567);
+        assert_eq!(written(DbBackend::MySql, at), "'1970-01-01 00:00:01.234567'");
+        assert_eq!(written(DbBackend::Sqlite, at), "'1970-01-01T00:00:01.234567+00:00'");
+    }
 }

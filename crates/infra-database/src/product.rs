@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use jangteo_domain::product::{Product, ProductRepository, StockMovement};
 use jangteo_domain::{Money, ProductId, RepositoryError};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use crate::entity::{hourly_sales, products, stock_movements};
 use crate::error::failed;
@@ -40,6 +42,7 @@ impl ProductRepository for Transaction {
                 .filter(products::Column::Id.is_in(list))
                 .filter(products::Column::Active.eq(true))
                 .filter(products::Column::DeletedAt.is_null())
+                .order_by_asc(products::Column::Id)
                 .lock_exclusive()
                 .into_tuple()
                 .all(transaction)

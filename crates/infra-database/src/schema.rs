@@ -71,7 +71,10 @@ impl Store {
         let turn = self.readers().begin().await.map_err(failed)?;
         let lock = format!("SELECT GET_LOCK({LOCK}, {PATIENCE_SECONDS})");
         let row = turn.query_one_raw(Statement::from_string(DbBackend::MySql, lock)).await.map_err(failed)?;
-        let locked = row.and_then(|row| row.try_get_by_index::<Option<i64>>(0).ok().flatten());
+        let locked: Option<i64> = match row {
+            Some(row) => row.try_get_by_index(0).map_err(failed)?,
+            None => None,
+        };
         match locked {
             Some(1) => Ok(turn),
             _ => Err(RepositoryError::Transient(Occupied.into())),

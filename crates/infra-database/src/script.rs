@@ -3,8 +3,6 @@
 //! The writes of a batch follow each other without anything to decide in between, so they go over the wire together:
 //! one round trip instead of one a table, and no prepared statement for each number of rows.
 
-use std::fmt::Write;
-
 use chrono::{DateTime, Utc};
 use jangteo_domain::RepositoryError;
 use sea_orm::sea_query::{Expr, Iden, MysqlQueryBuilder, SimpleExpr, SqliteQueryBuilder};
@@ -14,7 +12,7 @@ use sea_orm::{
 };
 
 use crate::error::failed;
-use crate::literal::Literals;
+use crate::literal::{Literals, write_to};
 
 /// A statement that is longer is closed and another one begun, in bytes.
 const LONG_STATEMENT: usize = 128 * 1024;
@@ -113,33 +111,12 @@ fn open_part(parts: &mut Vec<String>) -> &mut String {
     parts.last_mut().expect("one was just pushed")
 }
 
-fn write_to(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments).expect("a string takes everything");
-}
-
 #[cfg(test)]
 mod tests {
     use sea_orm::ActiveValue::{NotSet, Set};
 
     use super::*;
-    use crate::entity::{coupon_history, id_blocks};
-
-    fn written(backend: DbBackend, name: &str) -> String {
-        let mut script = Script::new(backend);
-        script.insert([id_blocks::ActiveModel { name: Set(name.to_owned()), next_id: Set(1) }]);
-        script.parts.concat()
-    }
-
-    #[test]
-    fn a_text_that_would_need_escaping_is_hexadecimal() {
-        assert_eq!(
-            written(DbBackend::MySql, "쿠폰 \"a\""),
-            "INSERT INTO `id_blocks` (`name`,`next_id`) VALUES ('쿠폰 \"a\"',1);"
-        );
-        assert!(written(DbBackend::MySql, "a'b").contains("(_utf8mb4 x'612762',1)"));
-        assert!(written(DbBackend::MySql, "a\\").contains("(_utf8mb4 x'615c',1)"));
-        assert!(written(DbBackend::Sqlite, "a\0'; --").contains("(CAST(x'6100273b202d2d' AS TEXT),1)"));
-    }
+    use crate::entity::coupon_history;
 
     #[test]
     fn rows_share_a_statement_until_it_is_long() {

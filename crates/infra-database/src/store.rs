@@ -232,6 +232,8 @@ async fn mysql(url: &str, connections: u32) -> Result<DatabaseConnection, Connec
                 Box::pin(async move {
                     // REPEATABLE READ would lock the gaps where a missing id would be.
                     connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+                    // Who waits longer tries again, and those who wait behind it are told when they are late.
+                    connection.execute("SET SESSION innodb_lock_wait_timeout = 2").await?;
                     Ok(())
                 })
             })

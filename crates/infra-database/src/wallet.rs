@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jangteo_domain::wallet::{LedgerEntry, WalletRepository};
 use jangteo_domain::{Money, RepositoryError, UserId, Wallet};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::{ledger_entries, wallets};
 use crate::error::failed;
@@ -27,6 +27,7 @@ impl WalletRepository for Transaction {
                 .select_only()
                 .columns([wallets::Column::UserId, wallets::Column::Balance])
                 .filter(wallets::Column::UserId.is_in(list))
+                .order_by_asc(wallets::Column::UserId)
                 .lock_exclusive()
                 .into_tuple()
                 .all(transaction)

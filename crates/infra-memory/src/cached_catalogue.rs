@@ -14,6 +14,9 @@ use moka::future::Cache;
 /// Entries of each kind that are kept.
 const ENTRIES: u64 = 10_000;
 
+/// Older lists of popular products are not shown, not even while a new one is made.
+const OLDEST_POPULAR: Duration = Duration::from_secs(60);
+
 /// How old answers may be. Zero turns caching off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheSettings {
@@ -68,7 +71,7 @@ impl CachedCatalogue {
             settings,
             pages: expiring(settings.products),
             products: expiring(settings.products),
-            popular: Cache::new(ENTRIES),
+            popular: expiring(OLDEST_POPULAR),
         }
     }
 

@@ -69,7 +69,7 @@ pub struct Settings {
     #[serde(deserialize_with = "text")]
     pub product_cache_ms: u64,
     /// How old the popular products may be shown, in milliseconds; 0 is always fresh.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "at_most_a_minute")]
     pub popular_cache_ms: u64,
     /// Threads that serve HTTP; unset, one for every two processors.
     #[serde(deserialize_with = "optional_text")]
@@ -296,6 +296,13 @@ fn example(key: &str) -> &'static str {
         // Names are not looked up: one may stand for several addresses.
         "listen" => "; use an address and a port such as 127.0.0.1:8080",
         _ => "",
+    }
+}
+
+fn at_most_a_minute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match text(deserializer)? {
+        milliseconds @ 0..=60_000 => Ok(milliseconds),
+        _ => Err(serde::de::Error::custom("more than 60000, a minute")),
     }
 }
 

@@ -57,7 +57,7 @@ impl Operation for Script {
             .collect())
     }
 
-    fn record(_: &Outcome<Self>) -> String {
+    fn record(_: &Outcome<Self>) -> Option<String> {
         unreachable!("no command has a key")
     }
 
@@ -188,7 +188,7 @@ async fn a_deadlock_is_tried_again_and_reaches_no_caller() {
 async fn a_database_that_stays_away_is_reported() {
     let database = Prepared::new((0..ATTEMPTS).map(|_| Err(transient())));
     let batcher = Script::default().start(&database, settings());
-    assert!(matches!(submit(&batcher, "a").await, Err(WriteError::Unavailable(_))));
+    assert!(matches!(submit(&batcher, "a").await, Err(WriteError::Failed(_))));
     assert_eq!(database.begun(), ATTEMPTS as usize);
 }
 
@@ -197,7 +197,7 @@ async fn a_commit_of_unknown_outcome_is_never_tried_again() {
     let unknown = MockedUnitOfWork { commit_fails: Some(backend()), ..MockedUnitOfWork::default() };
     let database = Prepared::new([Ok(unknown)]);
     let batcher = Script::default().start(&database, settings());
-    assert!(matches!(submit(&batcher, "a").await, Err(WriteError::Unavailable(_))));
+    assert!(matches!(submit(&batcher, "a").await, Err(WriteError::Unknown(_))));
     assert_eq!(database.begun(), 1);
 }
 
@@ -237,7 +237,7 @@ async fn a_command_that_the_database_will_not_take_does_not_harm_its_neighbours(
         let (script, held) = Script::holding();
         let replies = together(script, held, &Prepared::new([]), ["a", harmful, "b"]).await;
         assert!(succeeded(&replies[0]) && succeeded(&replies[2]));
-        assert!(matches!(replies[1], Err(WriteError::Unavailable(_))));
+        assert!(matches!(replies[1], Err(WriteError::Failed(_))));
     }
 }
 

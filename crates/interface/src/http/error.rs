@@ -229,7 +229,12 @@ impl From<WriteError> for ApiError {
             WriteError::Overloaded | WriteError::DeadlinePassed | WriteError::ShuttingDown => {
                 Self::from(Problem::Busy)
             }
-            WriteError::Unavailable(_) => Self::from(Problem::OutcomeUnknown).because(error),
+            // The batcher has logged the cause, once for all of its callers.
+            WriteError::Failed(cause) => match *cause {
+                RepositoryError::Transient(_) => Self::from(Problem::Busy),
+                RepositoryError::Conflict(_) | RepositoryError::Backend(_) => Self::from(Problem::Internal),
+            },
+            WriteError::Unknown(_) => Self::from(Problem::OutcomeUnknown),
             WriteError::Unreadable(_) => Self::from(Problem::Internal).because(error),
         }
     }
@@ -420,7 +425,24 @@ impl Reason {
                 maximum: Some(MoneyJson(*maximum)),
                 ..Figures::default()
             },
-            _ => Figures::default(),
+            Self::Required
+            | Self::UnknownField
+            | Self::UnknownParameter
+            | Self::Repeated
+            | Self::WrongType
+            | Self::Malformed
+            | Self::MalformedJson { .. }
+            | Self::NotUtf8
+            | Self::BodyIncomplete
+            | Self::NotAnId
+            | Self::NotAnIdempotencyKey
+            | Self::OutOfRange { .. }
+            | Self::NotOneOf(_)
+            | Self::Amount(_)
+            | Self::Profile(_)
+            | Self::EmailTaken
+            | Self::Coupon(_)
+            | Self::Claim(_) => Figures::default(),
         }
     }
 }
@@ -465,7 +487,8 @@ mod tests {
             WriteError::Overloaded,
             WriteError::DeadlinePassed,
             WriteError::ShuttingDown,
-            WriteError::Unavailable(Arc::new(away())),
+            WriteError::Failed(Arc::new(RepositoryError::Transient("no connection".into()))),
+            WriteError::Unknown(Arc::new(away())),
         ] {
             let response = answer(ApiError::from(error));
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -473,6 +496,8 @@ mod tests {
         }
         let read = ApiError::from(RepositoryError::Transient("no connection".into()));
         assert_eq!(answer(read).status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(answer(ApiError::from(away())).status(), StatusCode::INTERNAL_SERVER_ERROR);
+        for hopeless in [ApiError::from(away()), ApiError::from(WriteError::Failed(Arc::new(away())))] {
+            assert_eq!(answer(hopeless).status(), StatusCode::INTERNAL_SERVER_ERROR);
+        }
     }
 }

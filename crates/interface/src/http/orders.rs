@@ -129,28 +129,29 @@ fn refused(refusal: &Refusal, lines: &[Line]) -> ApiError {
     if refusal.unknown_user {
         return Problem::NoSuchUser.into();
     }
-    if !refusal.unknown_products.is_empty() {
-        let unknown = refusal.unknown_products.iter().map(|&product| {
-            let reason = Reason::Order(OrderFault::UnknownProduct { product });
-            Detail::new(field_of(lines, product, "productId"), reason)
-        });
-        return ApiError::from(Problem::NoSuchProduct).with(unknown.collect());
-    }
     if refusal.too_large {
         return ApiError::invalid_field("items", Reason::Order(OrderFault::TooLarge));
     }
+    let unknown = refusal.unknown_products.iter().map(|&product| {
+        let reason = Reason::Order(OrderFault::UnknownProduct { product });
+        Detail::new(field_of(lines, product, "productId"), reason)
+    });
     let coupon = refusal.coupon.map(|fault| Detail::new("couponCode", Reason::Coupon(fault)));
     let shortages = refusal.shortages.iter().map(|short| {
         Detail::new(field_of(lines, short.product, "qty"), Reason::Order(OrderFault::Short(*short)))
     });
     let balance =
         refusal.balance.map(|short| Detail::new("items", Reason::Order(OrderFault::Unaffordable(short))));
-    let problem = match (&refusal.coupon, refusal.shortages.is_empty()) {
-        (Some(_), _) => Problem::CouponInvalid,
-        (None, false) => Problem::OutOfStock,
-        (None, true) => Problem::InsufficientBalance,
+    let problem = if !refusal.unknown_products.is_empty() {
+        Problem::NoSuchProduct
+    } else if refusal.coupon.is_some() {
+        Problem::CouponInvalid
+    } else if !refusal.shortages.is_empty() {
+        Problem::OutOfStock
+    } else {
+        Problem::InsufficientBalance
     };
-    ApiError::from(problem).with(coupon.into_iter().chain(shortages).chain(balance).collect())
+    ApiError::from(problem).with(unknown.chain(coupon).chain(shortages).chain(balance).collect())
 }
 
 /// An order.

@@ -105,7 +105,7 @@ impl From<User> for UserBody {
     }
 }
 
-/// An empty list may be that of somebody who does not exist.
+/// Who it is; what somebody has none of looks like what nobody has.
 pub(super) async fn must_exist(shop: &Shop, user: UserId) -> Result<User, ApiError> {
     shop.customers.user(user).await?.ok_or(Problem::NoSuchUser.into())
 }

@@ -170,6 +170,13 @@ async fn unknown_products(shop: &Shop) {
     let order = shop.order(1, &[(SHIRT, 1), (98, 1), (99, 1), (98, 2)]);
     let fields = ["items[1].productId", "items[2].productId"].map(str::to_owned).to_vec();
     all_refused(shop, 404, "NOT_FOUND", [(order, fields)]).await;
+    let everything = shop.post(
+        1,
+        "/api/v1/orders",
+        &json!({"items": items(&[(98, 1), (SOLD_OUT, 1)]), "couponCode": "NOPE"}),
+    );
+    let fields = ["items[0].productId", "couponCode", "items[1].qty"].map(str::to_owned).to_vec();
+    all_refused(shop, 404, "NOT_FOUND", [(everything, fields)]).await;
     let answer = Answer::of(shop.order(1, &[(98, 1)])).await;
     assert_eq!(answer.body["details"][0]["productId"], 98);
     all_refused(shop, 404, "NOT_FOUND", [(shop.get("/api/v1/products/98"), vec![])]).await;

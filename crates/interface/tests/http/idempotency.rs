@@ -102,6 +102,9 @@ async fn an_invalid_request_does_not_use_up_its_key(shop: &Shop) {
     let invalid = Answer::of(keyed(shop.order(1, &[(SOCKS, 0)]), "once")).await;
     assert_refused(&invalid, 400, "VALIDATION_ERROR", &["items[0].qty"]);
     Answer::of(keyed(shop.order(1, &[(SOCKS, 1)]), "once")).await.expect(201);
+    let charge = |amount| keyed(shop.post(1, "/api/v1/wallets/charge", &json!({"amount": amount})), "once");
+    assert_refused(&Answer::of(charge("0.99")).await, 400, "VALIDATION_ERROR", &["amount"]);
+    Answer::of(charge("1.00")).await.expect(200);
 }
 
 async fn simultaneous_retries_get_one_answer(shop: &Shop) {
