@@ -11,7 +11,7 @@ crate::on_both_databases! {
 }
 
 /// What is done to the data, and the rules that it breaks.
-const TAMPERINGS: [(&str, &[&str]); 15] = [
+const TAMPERINGS: [(&str, &[&str]); 17] = [
     (
         "UPDATE wallets SET balance = balance + 1 WHERE user_id = 1",
         &["a wallet is the sum of its ledger entries", "the last ledger entry shows the balance"],
@@ -54,6 +54,18 @@ const TAMPERINGS: [(&str, &[&str]); 15] = [
     (
         "UPDATE ledger_entries SET order_id = 999 WHERE kind = 'CHARGE'",
         &["ledger, stock movements and order lines name orders and products that exist"],
+    ),
+    (
+        "UPDATE stock_movements SET order_id = 999 WHERE kind = 'RECEIVE'",
+        &["ledger, stock movements and order lines name orders and products that exist"],
+    ),
+    (
+        "UPDATE order_items SET product_id = 999",
+        &[
+            "sales volume is the pieces in orders that were paid and not cancelled",
+            "each line of a sold order took its pieces out of the stock",
+            "ledger, stock movements and order lines name orders and products that exist",
+        ],
     ),
     (
         "UPDATE payments SET status = 'FAILED'",
@@ -105,10 +117,12 @@ fn repair(tampering: &str) -> &'static str {
         }
         "products" => "UPDATE products SET stock = 8, sales_volume = 2",
         "stock_movements" => {
-            "UPDATE stock_movements SET stock_after = 8, order_id = (SELECT id FROM orders) WHERE kind = 'SALE'"
+            "UPDATE stock_movements SET stock_after = CASE kind WHEN 'SALE' THEN 8 ELSE stock_after END, \
+             order_id = CASE kind WHEN 'SALE' THEN (SELECT id FROM orders) END"
         }
         "hourly_sales" => "UPDATE hourly_sales SET quantity = 2",
         "orders" => "UPDATE orders SET total_amount = 2000, discount_amount = 200",
+        "order_items" => "UPDATE order_items SET product_id = 1",
         "payments" => "UPDATE payments SET status = 'COMPLETED'",
         "outbox" => "UPDATE outbox SET sequence = 1",
         "coupons" => "UPDATE coupons SET issued_quantity = 1",
