@@ -10,7 +10,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, Q
 
 use crate::entity::{coupon_history, coupons, user_coupons};
 use crate::error::failed;
-use crate::statement::{LARGEST, by_key, padded};
+use crate::statement::{LARGEST, padded};
 use crate::transaction::Transaction;
 
 #[async_trait]
@@ -137,19 +137,12 @@ impl Transaction {
         for issued in issued {
             *counts.entry(issued.coupon.0).or_default() += 1;
         }
-        let counts: Vec<(i64, i64)> = counts.into_iter().collect();
-        for list in counts.chunks(LARGEST) {
-            let counted = Expr::col(coupons::Column::IssuedQuantity).add(by_key(
-                self.writes.backend(),
-                coupons::Column::Id,
-                list,
-            ));
-            let update = coupons::Entity::update_many()
+        self.writes.update_by_key::<coupons::Entity>(coupons::Column::Id, &counts, |update, count| {
+            let counted = Expr::col(coupons::Column::IssuedQuantity).add(count);
+            update
                 .col_expr(coupons::Column::IssuedQuantity, counted.clone())
-                .filter(coupons::Column::Id.is_in(list.iter().map(|&(coupon, _)| coupon)))
-                .filter(counted.lte(Expr::col(coupons::Column::TotalQuantity)));
-            self.writes.update(update, list.len());
-        }
+                .filter(counted.lte(Expr::col(coupons::Column::TotalQuantity)))
+        });
     }
 }
 

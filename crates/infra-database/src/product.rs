@@ -14,7 +14,7 @@ use sea_orm::{
 use crate::entity::{hourly_sales, products, stock_movements};
 use crate::error::failed;
 use crate::rows::stock_movement_kind;
-use crate::statement::{LARGEST, by_key, padded};
+use crate::statement::padded;
 use crate::transaction::Transaction;
 
 /// Which hour since the epoch a moment falls into.
@@ -65,22 +65,20 @@ impl ProductRepository for Transaction {
             *hourly.entry((hour(sale.at), sale.product.0)).or_default() -= sale.quantity;
         }
         self.count_sales(&hourly);
-        self.take_stock(&pieces.into_iter().collect::<Vec<_>>());
+        self.take_stock(&pieces);
         Ok(())
     }
 }
 
 impl Transaction {
-    fn take_stock(&mut self, pieces: &[(i64, i64)]) {
-        for list in pieces.chunks(LARGEST) {
-            let sold = by_key(self.writes.backend(), products::Column::Id, list);
-            // That no stock becomes negative is the table's CHECK, which fails the statement.
-            let update = products::Entity::update_many()
-                .col_expr(products::Column::Stock, Expr::col(products::Column::Stock).sub(sold.clone()))
-                .col_expr(products::Column::SalesVolume, Expr::col(products::Column::SalesVolume).add(sold))
-                .filter(products::Column::Id.is_in(list.iter().map(|&(product, _)| product)));
-            self.writes.update(update, list.len());
-        }
+    fn take_stock(&mut self, pieces: &BTreeMap<i64, i64>) {
+        use products::Column::{Id, SalesVolume, Stock};
+        // That no stock becomes negative is the table's CHECK, which fails the statement.
+        self.writes.update_by_key::<products::Entity>(Id, pieces, |update, sold| {
+            update
+                .col_expr(Stock, Expr::col(Stock).sub(sold.clone()))
+                .col_expr(SalesVolume, Expr::col(SalesVolume).add(sold))
+        });
     }
 
     fn count_sales(&mut self, hourly: &BTreeMap<(i64, i64), i64>) {

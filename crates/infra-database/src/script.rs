@@ -3,16 +3,19 @@
 //! The writes of a batch follow each other without anything to decide in between, so they go over the wire together:
 //! one round trip instead of one a table, and no prepared statement for each number of rows.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use jangteo_domain::RepositoryError;
 use sea_orm::sea_query::{Expr, Iden, MysqlQueryBuilder, SimpleExpr, SqliteQueryBuilder};
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityName, EntityTrait, Iterable,
-    QueryTrait, UpdateMany,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityName, EntityTrait,
+    Iterable, QueryFilter, QueryTrait, UpdateMany,
 };
 
 use crate::error::failed;
 use crate::literal::{Literals, write_to};
+use crate::statement::{LARGEST, by_key};
 
 /// A statement that is longer is closed and another one begun, in bytes.
 const LONG_STATEMENT: usize = 128 * 1024;
@@ -86,6 +89,22 @@ impl Script {
                 let (text, smallest) = (update.into_query().to_string(SqliteQueryBuilder), i64::MIN);
                 write_to(statement, format_args!("{text};SELECT abs({smallest} + (changes() = {rows}));"));
             }
+        }
+    }
+
+    /// As [`Script::update`] of rows by their keys, in lists that are not too long. What changes is told with an
+    /// expression for the value of the row's key.
+    pub(crate) fn update_by_key<E: EntityTrait>(
+        &mut self,
+        key: E::Column,
+        values: &BTreeMap<i64, i64>,
+        change: impl Fn(UpdateMany<E>, SimpleExpr) -> UpdateMany<E>,
+    ) {
+        let values: Vec<(i64, i64)> = values.iter().map(|(&key, &value)| (key, value)).collect();
+        for list in values.chunks(LARGEST) {
+            let keys = list.iter().map(|&(key, _)| key);
+            let update = E::update_many().filter(key.is_in(keys));
+            self.update(change(update, by_key(self.backend(), key, list)), list.len());
         }
     }
 

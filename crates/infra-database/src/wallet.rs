@@ -11,7 +11,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, Q
 use crate::entity::{ledger_entries, wallets};
 use crate::error::failed;
 use crate::rows::ledger_kind;
-use crate::statement::{LARGEST, by_key, padded};
+use crate::statement::padded;
 use crate::transaction::Transaction;
 
 #[async_trait]
@@ -48,20 +48,13 @@ impl WalletRepository for Transaction {
             *sums.entry(entry.user.0).or_default() += entry.amount.minor();
         }
         let Some(at) = entries.iter().map(|entry| entry.at).max() else { return Ok(()) };
-        let sums: Vec<(i64, i64)> = sums.into_iter().collect();
-        for list in sums.chunks(LARGEST) {
-            let moved = Expr::col(wallets::Column::Balance).add(by_key(
-                self.writes.backend(),
-                wallets::Column::UserId,
-                list,
-            ));
-            // That no balance becomes negative is the table's CHECK, which fails the statement.
-            let update = wallets::Entity::update_many()
-                .col_expr(wallets::Column::Balance, moved)
-                .col_expr(wallets::Column::UpdatedAt, self.writes.moment(at))
-                .filter(wallets::Column::UserId.is_in(list.iter().map(|&(user, _)| user)));
-            self.writes.update(update, list.len());
-        }
+        let at = self.writes.moment(at);
+        // That no balance becomes negative is the table's CHECK, which fails the statement.
+        self.writes.update_by_key::<wallets::Entity>(wallets::Column::UserId, &sums, |update, sum| {
+            update
+                .col_expr(wallets::Column::Balance, Expr::col(wallets::Column::Balance).add(sum))
+                .col_expr(wallets::Column::UpdatedAt, at.clone())
+        });
         Ok(())
     }
 }

@@ -45,15 +45,20 @@ fn server_of(database: &TestDatabase) -> String {
     server.rsplit('@').next().unwrap().to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_is_charged_once_however_often_the_line_is_cut() {
-    const CLIENTS: i64 = 8;
-    const CHARGES: i64 = 60;
+async fn shop_on_a_line() -> (Shop, Line) {
     let database = jangteo_testkit::mysql().await;
     let server = server_of(&database);
     let line = Line::to(server.clone()).await;
     let url = database.url.replace(&server, &line.address);
     let shop = Shop::open_with(database, |settings| settings.database_url = url.parse().unwrap()).await;
+    (shop, line)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_charged_once_however_often_the_line_is_cut() {
+    const CLIENTS: i64 = 8;
+    const CHARGES: i64 = 60;
+    let (shop, line) = shop_on_a_line().await;
 
     let mut clients = tokio::task::JoinSet::new();
     for client in 0..CLIENTS {
@@ -90,19 +95,17 @@ async fn a_key_is_charged_once_however_often_the_line_is_cut() {
     assert!(failed.iter().sum::<i32>() > 0, "the line was cut when nobody needed it");
     assert_eq!(shop.balance(3).await, json!(CLIENTS * CHARGES).as_f64().unwrap());
     Answer::of(shop.get("/health/ready")).await.expect(200);
+    shop.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shop_without_its_database_is_alive_and_not_ready() {
-    let database = jangteo_testkit::mysql().await;
-    let server = server_of(&database);
-    let line = Line::to(server.clone()).await;
-    let url = database.url.replace(&server, &line.address);
-    let shop = Shop::open_with(database, |settings| settings.database_url = url.parse().unwrap()).await;
+    let (shop, line) = shop_on_a_line().await;
     Answer::of(shop.get("/health/ready")).await.expect(200);
     line.cut.send_replace(true);
     Answer::of(shop.get("/health/ready")).await.expect(503);
     Answer::of(shop.get("/health/live")).await.expect(200);
     line.cut.send_replace(false);
     Answer::of(shop.get("/health/ready")).await.expect(200);
+    shop.close().await;
 }

@@ -48,6 +48,7 @@ async fn a_full_queue_refuses_at_once(database: TestDatabase) {
     let placed = orders.join_all().await.iter().filter(|answer| answer.status == 201).count();
     assert!((1..=2).contains(&placed), "{placed}");
     assert_eq!(shop.stock(SHIRT).await, 10 - placed);
+    shop.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,4 +70,5 @@ async fn who_waited_too_long_is_refused_unexecuted() {
     executed.await.unwrap().expect(201);
     assert_refused(&waiting.await.unwrap(), 503, "SERVICE_UNAVAILABLE", &[]);
     assert_eq!(shop.stock(SHIRT).await, 9);
+    shop.close().await;
 }

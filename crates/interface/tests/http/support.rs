@@ -51,11 +51,7 @@ pub(crate) const SOLD_OUT: i64 = 3;
 pub(crate) async fn in_shop(database: TestDatabase, test: impl AsyncFnOnce(&Shop)) {
     let shop = Shop::open(database).await;
     test(&shop).await;
-    let audit = shop.get("/api/v1/admin/audit").header("X-User-Id", 1).header("X-User-Role", "ADMIN");
-    let audit = Answer::of(audit).await;
-    assert_eq!(audit.body["clean"], true, "{}", audit.text);
-    shop.stop.stop();
-    shop.running.await.expect("no panic").expect("a clean end");
+    shop.close().await;
 }
 
 impl Shop {
@@ -83,6 +79,15 @@ impl Shop {
         let running = tokio::spawn(application.run_until_stopped());
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { site, client, stop, running, database }
+    }
+
+    /// Audits the shop and closes it.
+    pub(crate) async fn close(self) {
+        let audit = self.get("/api/v1/admin/audit").header("X-User-Id", 1).header("X-User-Role", "ADMIN");
+        let audit = Answer::of(audit).await;
+        assert_eq!(audit.body["clean"], true, "{}", audit.text);
+        self.stop.stop();
+        self.running.await.expect("no panic").expect("a clean end");
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
