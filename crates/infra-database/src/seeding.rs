@@ -89,18 +89,24 @@ fn batches<T>(all: &[T]) -> impl Iterator<Item = (usize, &[T])> {
     })
 }
 
+/// Those of a batch whose ids are not there yet.
+async fn missing<'a, E: EntityTrait, T>(
+    transaction: &DatabaseTransaction,
+    id: E::Column,
+    batch: &'a [(i64, T)],
+) -> Result<Vec<&'a (i64, T)>, RepositoryError> {
+    let there = E::find().select_only().column(id).filter(id.is_in(batch.iter().map(|(id, _)| *id)));
+    let there: Vec<i64> = there.into_tuple().all(transaction).await.map_err(failed)?;
+    let there: BTreeSet<i64> = there.into_iter().collect();
+    Ok(batch.iter().filter(|(id, _)| !there.contains(id)).collect())
+}
+
 async fn seed_users(
     transaction: &DatabaseTransaction,
     batch: &[(i64, &(Profile, Money))],
     now: DateTime<Utc>,
 ) -> Result<usize, RepositoryError> {
-    let there = users::Entity::find()
-        .select_only()
-        .column(users::Column::Id)
-        .filter(users::Column::Id.is_in(batch.iter().map(|(id, _)| *id)));
-    let there: Vec<i64> = there.into_tuple().all(transaction).await.map_err(failed)?;
-    let there: BTreeSet<i64> = there.into_iter().collect();
-    let missing: Vec<_> = batch.iter().filter(|(id, _)| !there.contains(id)).collect();
+    let missing = missing::<users::Entity, _>(transaction, users::Column::Id, batch).await?;
     let mut script = Script::new(transaction.get_database_backend());
     script.insert(missing.iter().map(|(id, (profile, _))| {
         user_row(&User { id: UserId(*id), profile: profile.clone(), created_at: now })
@@ -132,13 +138,7 @@ async fn seed_products(
     now: DateTime<Utc>,
 ) -> Result<usize, RepositoryError> {
     seed_default_store(transaction, now).await?;
-    let there = products::Entity::find()
-        .select_only()
-        .column(products::Column::Id)
-        .filter(products::Column::Id.is_in(batch.iter().map(|(id, _)| *id)));
-    let there: Vec<i64> = there.into_tuple().all(transaction).await.map_err(failed)?;
-    let there: BTreeSet<i64> = there.into_iter().collect();
-    let missing: Vec<_> = batch.iter().filter(|(id, _)| !there.contains(id)).collect();
+    let missing = missing::<products::Entity, _>(transaction, products::Column::Id, batch).await?;
     let mut script = Script::new(transaction.get_database_backend());
     script.insert(missing.iter().map(|(id, product)| products::ActiveModel {
         id: Set(*id),
