@@ -8,6 +8,7 @@
 //! |---|---|
 //! | a use case | [`place_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`] |
 //! | how commands share a transaction | [`batcher`], [`operation`] |
+//! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform | [`outbox`] |
 //! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`audit`] |
@@ -17,6 +18,7 @@ pub mod batcher;
 pub mod charge_wallets;
 pub mod claim_coupons;
 pub mod clock;
+pub mod coupon_claims;
 pub mod coupon_gate;
 pub mod idempotency;
 pub mod ids;
@@ -35,7 +37,8 @@ mod mocks;
 pub use audit::{Audit, AuditReport};
 pub use batcher::{Batcher, BatcherSettings};
 pub use clock::{Clock, SystemClock};
-pub use coupon_gate::CouponGate;
+pub use coupon_claims::CouponClaims;
+pub use coupon_gate::{CouponGate, CouponPlaces};
 pub use idempotency::IdempotencyKey;
 pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use async_trait::async_trait;
@@ -82,6 +83,9 @@ pub struct Coupon {
     pub total_quantity: i64,
     /// How many were issued.
     pub issued_quantity: i64,
+    /// The next ticket that was not handed out yet, from 1. Those before it are held by customers, by a gate that gives
+    /// them to claims, or were given back.
+    pub next_ticket: i64,
 }
 
 /// One customer's copy of a coupon.
@@ -93,7 +97,7 @@ pub struct UserCoupon {
     pub user: UserId,
     /// Which coupon.
     pub coupon: CouponId,
-    /// The place in the queue: 1 is the first that was issued.
+    /// The place in the queue, from 1.
     pub ticket: i64,
     /// When it was claimed.
     pub claimed_at: DateTime<Utc>,
@@ -130,8 +134,11 @@ pub enum ClaimRefusal {
     #[error("it could be claimed until {0}")]
     Ended(DateTime<Utc>),
     /// The customer has it already.
-    #[error("already claimed")]
-    AlreadyClaimed,
+    #[error("already claimed, with ticket {ticket}")]
+    AlreadyClaimed {
+        /// The place in the queue that the customer had.
+        ticket: i64,
+    },
     /// All were issued.
     #[error("sold out")]
     SoldOut,
@@ -175,7 +182,8 @@ impl Coupon {
         Ok(())
     }
 
-    /// Issues the next one to a customer who does not hold it yet.
+    /// Issues one to a customer who does not hold it yet: on the ticket that was handed out to the claim before, or else
+    /// on the next.
     ///
     /// # Errors
     /// [`ClaimRefusal`]; the coupon is then unchanged.
@@ -183,22 +191,37 @@ impl Coupon {
         &mut self,
         id: UserCouponId,
         user: UserId,
+        ticket: Option<i64>,
         now: DateTime<Utc>,
     ) -> Result<UserCoupon, ClaimRefusal> {
         self.check_window(now)?;
-        if self.issued_quantity >= self.total_quantity {
+        if self.remaining() == 0 {
             return Err(ClaimRefusal::SoldOut);
         }
         self.issued_quantity += 1;
+        let ticket = ticket.unwrap_or_else(|| *self.hand_out(1).start());
         Ok(UserCoupon {
             id,
             user,
             coupon: self.id,
-            ticket: self.issued_quantity,
+            ticket,
             claimed_at: now,
             expires_at: self.expiry(now),
             state: UserCouponState::Claimed,
         })
+    }
+
+    /// How many can still be issued.
+    #[must_use]
+    pub fn remaining(&self) -> i64 {
+        (self.total_quantity - self.issued_quantity).max(0)
+    }
+
+    /// Hands out the next tickets: an empty range for none.
+    pub fn hand_out(&mut self, tickets: i64) -> RangeInclusive<i64> {
+        let first = self.next_ticket;
+        self.next_ticket += tickets;
+        first..=first + tickets - 1
     }
 
     /// What it takes off a total: rounded down to 0.01, at most the maximum discount, at most the total.
@@ -289,7 +312,13 @@ pub trait CouponRepository: Send {
         holders: &BTreeSet<(UserId, CouponId)>,
     ) -> Result<BTreeMap<(UserId, CouponId), UserCoupon>, RepositoryError>;
 
-    /// Stores issued coupons with their history and counts them on their coupons.
+    /// Those of these tickets that customers hold.
+    async fn taken_tickets(
+        &mut self,
+        tickets: &BTreeSet<(CouponId, i64)>,
+    ) -> Result<BTreeSet<(CouponId, i64)>, RepositoryError>;
+
+    /// Stores issued coupons with their history, counts them on their coupons, and notes which tickets are handed out.
     ///
     /// MUST fail with [`RepositoryError::Conflict`] rather than issue more than the total quantity, or one
     /// twice to the same customer.
@@ -319,6 +348,7 @@ mod tests {
             valid_days: None,
             total_quantity: 1,
             issued_quantity: 0,
+            next_ticket: 1,
         }
     }
 
@@ -348,7 +378,7 @@ mod tests {
     #[test]
     fn it_is_issued_inside_its_window_and_up_to_its_total() {
         let mut coupon = coupon(Discount::Percent(Decimal::TEN));
-        let mut claim = |at| coupon.issue(UserCouponId(1), UserId(1), at);
+        let mut claim = |at| coupon.issue(UserCouponId(1), UserId(1), None, at);
         assert_eq!(claim(day(0)), Err(ClaimRefusal::NotStarted(day(1))));
         assert_eq!(claim(day(2)), Err(ClaimRefusal::Ended(day(2))));
         assert_eq!(claim(day(1)).map(|issued| issued.ticket), Ok(1));
@@ -356,11 +386,21 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_that_was_handed_out_before_is_kept() {
+        let mut coupon = Coupon { total_quantity: 5, ..coupon(Discount::Percent(Decimal::TEN)) };
+        assert_eq!(coupon.hand_out(coupon.remaining()), 1..=5);
+        let mut ticket = |ticket| coupon.issue(UserCouponId(1), UserId(1), ticket, day(1)).unwrap().ticket;
+        assert_eq!([ticket(Some(3)), ticket(None), ticket(Some(1))], [3, 6, 1]);
+        assert_eq!(coupon.remaining(), 2);
+        assert!(coupon.hand_out(0).is_empty());
+    }
+
+    #[test]
     fn the_earlier_end_of_validity_counts() {
         let mut coupon = coupon(Discount::Percent(Decimal::TEN));
         coupon.valid_days = Some(7);
         coupon.valid_until = Some(day(5));
-        let mut issued = coupon.issue(UserCouponId(1), UserId(1), day(1)).unwrap();
+        let mut issued = coupon.issue(UserCouponId(1), UserId(1), None, day(1)).unwrap();
         assert_eq!(issued.expires_at, Some(day(5)));
         assert_eq!(issued.check_usable(day(5)), Err(CouponFault::Expired));
         assert_eq!(issued.redeem(day(4)), Ok(()));

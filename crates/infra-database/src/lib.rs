@@ -20,6 +20,7 @@
 mod audit;
 mod catalogue_queries;
 mod coupon;
+mod coupon_places;
 mod customer_queries;
 mod entity;
 mod error;

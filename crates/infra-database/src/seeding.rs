@@ -229,6 +229,7 @@ fn coupon_row(id: i64, coupon: &SeedCoupon, now: DateTime<Utc>) -> coupons::Acti
         valid_days: Set(coupon.valid_days.and_then(|days| i32::try_from(days).ok())),
         total_quantity: Set(coupon.total_quantity),
         issued_quantity: Set(0),
+        next_ticket: Set(1),
         created_at: Set(now),
         updated_at: Set(now),
     }

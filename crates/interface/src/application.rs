@@ -8,14 +8,16 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer};
 use anyhow::Context;
+use chrono::TimeDelta;
 use jangteo_application::charge_wallets::ChargeWallets;
-use jangteo_application::claim_coupons::{ClaimCoupons, CouponClaims};
+use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::operation::Executor;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
-use jangteo_application::{Batcher, BatcherSettings, Clock, Operation};
+use jangteo_application::{Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, Operation};
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate};
+use jangteo_infra_redis::{Redis, RedisCouponGate, RedisSettings};
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -78,7 +80,8 @@ impl Application {
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         let store = connect(&settings, Arc::clone(&clock)).await?;
-        let shop = Arc::new(open(&settings, &store, clock));
+        let redis = connect_redis(&settings, &store).await?;
+        let shop = Arc::new(open(&settings, &store, redis, clock));
         let server = serve(listener, &settings, Arc::clone(&shop))?;
         let metrics = shop.metrics.clone();
         let upkeep = tokio::spawn(async move {
@@ -157,7 +160,29 @@ pub(crate) async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> anyho
     connected.with_context(|| format!("cannot open the database {}", settings.database_url))
 }
 
-fn open(settings: &Settings, store: &Store, clock: Arc<dyn Clock>) -> Shop {
+/// Redis, if there is one: what is kept there is kept under the name of the database.
+async fn connect_redis(settings: &Settings, store: &Store) -> anyhow::Result<Option<Redis>> {
+    let Some(url) = settings.redis_url.clone() else { return Ok(None) };
+    let namespace = store.installation().await.context(
+        "the database has no name to keep things in Redis under: is its schema up to date? See `jangteo migrate status`",
+    )?;
+    let timeout = Duration::from_millis(settings.redis_timeout_ms.get());
+    Ok(Some(Redis::start(RedisSettings { url, timeout, namespace }).await?))
+}
+
+/// How long it may take to hear of a claim that was let in: longer than its batch may take.
+const SETTLING: TimeDelta = TimeDelta::seconds(2);
+
+fn coupon_gate(settings: &Settings, redis: Option<&Redis>) -> Arc<dyn CouponGate> {
+    let deadline = TimeDelta::milliseconds(i64::try_from(settings.batch_deadline_ms).unwrap_or(i64::MAX / 2));
+    let admission = deadline + SETTLING;
+    match redis {
+        Some(redis) => Arc::new(RedisCouponGate::new(redis.clone(), admission)),
+        None => Arc::new(MemoryCouponGate::new(admission)),
+    }
+}
+
+fn open(settings: &Settings, store: &Store, redis: Option<Redis>, clock: Arc<dyn Clock>) -> Shop {
     let lanes = settings.batch_lanes.get() as usize;
     let batches = BatcherSettings {
         batch_size: settings.batch_size.get(),
@@ -175,7 +200,12 @@ fn open(settings: &Settings, store: &Store, clock: Arc<dyn Clock>) -> Shop {
     Shop {
         orders: start(PlaceOrders, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
-        claims: CouponClaims::new(Arc::new(MemoryCouponGate::new()), claims),
+        claims: CouponClaims::start(
+            coupon_gate(settings, redis.as_ref()),
+            Arc::new(store.clone()),
+            claims,
+            Arc::clone(&clock),
+        ),
         registrations: start(RegisterUsers, store, &clock, batches),
         catalogue: Arc::new(CachedCatalogue::new(reads.clone(), ages)),
         customers: reads.clone(),

@@ -6,7 +6,7 @@
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use figment::value::{Dict, Value};
 use figment::{Figment, Profile, Provider};
 use jangteo_domain::Money;
 use jangteo_domain::wallet::WalletPolicy;
+use jangteo_infra_redis::RedisUrl;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
@@ -35,6 +36,12 @@ pub struct Settings {
     /// The database.
     #[serde(deserialize_with = "text")]
     pub database_url: DatabaseUrl,
+    /// Redis, which several instances share; unset, one instance keeps everything in memory.
+    #[serde(deserialize_with = "optional_text")]
+    pub redis_url: Option<RedisUrl>,
+    /// How long Redis may take to answer before the shop goes on without it, in milliseconds.
+    #[serde(deserialize_with = "text")]
+    pub redis_timeout_ms: NonZeroU64,
     /// How customers are recognised; needs to be said on an address that others can reach.
     #[serde(deserialize_with = "optional_text")]
     pub auth: Option<Authentication>,
@@ -88,6 +95,8 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             database_url: DatabaseUrl::default(),
+            redis_url: None,
+            redis_timeout_ms: NonZeroU64::new(200).expect("a default above zero"),
             auth: None,
             wallet_max_balance: Money::from_minor(100_000_000),
             wallet_min_charge: Money::from_minor(100),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, route};
+use jangteo_application::CouponClaims;
 use jangteo_application::charge_wallets::ChargeWallets;
-use jangteo_application::claim_coupons::CouponClaims;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries, Readiness};
 use jangteo_application::register_users::RegisterUsers;

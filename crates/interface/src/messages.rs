@@ -174,7 +174,7 @@ impl Reason {
             Self::Coupon(CouponFault::BelowMinimum { .. }) => "COUPON_BELOW_MINIMUM",
             Self::Claim(ClaimRefusal::NotStarted(_)) => "COUPON_NOT_STARTED",
             Self::Claim(ClaimRefusal::Ended(_)) => "COUPON_ENDED",
-            Self::Claim(ClaimRefusal::AlreadyClaimed) => "COUPON_ALREADY_CLAIMED",
+            Self::Claim(ClaimRefusal::AlreadyClaimed { .. }) => "COUPON_ALREADY_CLAIMED",
             Self::Claim(ClaimRefusal::SoldOut) => "COUPON_SOLD_OUT",
         }
     }
@@ -296,7 +296,7 @@ fn claim(refusal: &ClaimRefusal) -> Both {
             format!("발급 기간이 {}에 끝났습니다.", at.format(MOMENT)),
             format!("It could be claimed until {}.", at.format(MOMENT)),
         ),
-        ClaimRefusal::AlreadyClaimed => both("이미 발급받았습니다.", "You have it already."),
+        ClaimRefusal::AlreadyClaimed { .. } => both("이미 발급받았습니다.", "You have it already."),
         ClaimRefusal::SoldOut => both("모두 소진되었습니다.", "All have been issued."),
     }
 }

@@ -2,8 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use jangteo_application::Submission;
-use jangteo_application::claim_coupons::{Claim, Issued};
+use jangteo_application::claim_coupons::Issued;
 use jangteo_application::queries::HeldCoupon;
 use jangteo_domain::coupon::{ClaimRefusal, Discount, UserCouponState};
 use jangteo_domain::{CouponCode, UserId};
@@ -36,6 +35,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     "value": 10.00,
     "claimedAt": "2025-11-09T12:34:56Z",
     "status": "CLAIMED",
+    "ticket": 17,
 }))]
 pub(crate) struct ClaimedBody {
     coupon_id: i64,
@@ -49,6 +49,8 @@ pub(crate) struct ClaimedBody {
     claimed_at: Moment,
     #[schema(value_type = String)]
     status: &'static str,
+    /// The caller's place in the queue for the coupon.
+    ticket: i64,
     /// From when it can no longer be used; absent when it always can.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Moment>,
@@ -67,6 +69,7 @@ impl From<Issued> for ClaimedBody {
             value: DecimalJson(value),
             claimed_at: Moment(issued.user_coupon.claimed_at),
             status: state_name(issued.user_coupon.state),
+            ticket: issued.user_coupon.ticket,
             expires_at: issued.user_coupon.expires_at.map(Moment),
         }
     }
@@ -86,7 +89,7 @@ impl From<ClaimRefusal> for ApiError {
             ClaimRefusal::Unknown | ClaimRefusal::NotStarted(_) | ClaimRefusal::Ended(_) => {
                 Problem::CouponInvalid
             }
-            ClaimRefusal::AlreadyClaimed => Problem::CouponAlreadyClaimed,
+            ClaimRefusal::AlreadyClaimed { .. } => Problem::CouponAlreadyClaimed,
             ClaimRefusal::SoldOut => Problem::CouponSoldOut,
         };
         Self::from(problem).with(vec![Detail::new("code", Reason::Claim(refusal))])
@@ -175,8 +178,7 @@ pub(crate) async fn claim(
     code: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let code: CouponCode = code.parse().map_err(|_| ApiError::from(ClaimRefusal::Unknown))?;
-    let command = Claim { user: caller.user, code };
-    let answer = shop.claims.claim(Submission { command, key: key.0 }).await?;
+    let answer = shop.claims.claim(caller.user, code, key.0).await?;
     let issued = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
     Ok(mark_replayed(ok(&ClaimedBody::from(issued)), answer.replayed))
 }
