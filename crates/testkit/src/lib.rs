@@ -22,7 +22,11 @@
 
 mod database;
 mod last_will;
+mod mysql;
+mod redis;
 mod server;
 
 pub use database::{TestDatabase, mysql, sqlite};
-pub use server::{MysqlServer, NoServer, ServerOptions};
+pub use mysql::{MysqlServer, ServerOptions};
+pub use redis::{RedisOptions, RedisServer};
+pub use server::NoServer;
