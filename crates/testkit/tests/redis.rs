@@ -2,7 +2,9 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use jangteo_testkit::{RedisOptions, RedisServer};
 
@@ -115,4 +117,27 @@ fn a_dropped_server_answers_no_more_even_if_it_was_frozen_or_restarted() {
     drop(server);
 
     assert!(Client::connect(&url).is_err());
+}
+
+#[test]
+fn a_server_goes_with_its_process_even_if_that_is_killed() {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_testkit-server"))
+        .arg("redis")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut url = String::new();
+    BufReader::new(process.stdout.take().expect("piped")).read_line(&mut url).expect("a line");
+    let url = url.trim_end();
+    assert_eq!(Client::connect(url).expect("accepted").ask("PING"), "+PONG");
+
+    process.kill().expect("SIGKILL");
+    process.wait().expect("ended");
+
+    let killed = Instant::now();
+    while Client::connect(url).is_ok() {
+        assert!(killed.elapsed() < Duration::from_secs(30), "the server goes on");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
