@@ -15,13 +15,13 @@ use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{Batcher, BatcherSettings, Clock, Operation};
 use jangteo_infra_database::{DatabaseSettings, Store};
-use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate};
+use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate, MemoryRateLimiter};
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Shop};
+use crate::http::{self, Limits, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 
@@ -181,10 +181,15 @@ fn open(settings: &Settings, store: &Store, clock: Arc<dyn Clock>) -> Shop {
         customers: reads.clone(),
         readiness: reads.clone(),
         audit: reads,
+        limits: settings.limits_requests().then(|| limits(settings)),
         clock,
         metrics: telemetry::process_metrics(),
         longest_body: settings.max_body_bytes.get(),
     }
+}
+
+fn limits(settings: &Settings) -> Arc<Limits> {
+    Arc::new(Limits::new(settings, Arc::new(MemoryRateLimiter::new())))
 }
 
 /// The lanes run on this runtime, not on those of the HTTP workers: they must outlive them.
