@@ -11,13 +11,15 @@
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform | [`outbox`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`audit`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`rate_limit`], [`audit`] |
 
 pub mod audit;
 pub mod batcher;
 pub mod charge_wallets;
 pub mod claim_coupons;
 pub mod clock;
+#[cfg(feature = "contracts")]
+pub mod contracts;
 pub mod coupon_claims;
 pub mod coupon_gate;
 pub mod idempotency;
@@ -26,6 +28,7 @@ pub mod operation;
 pub mod outbox;
 pub mod place_orders;
 pub mod queries;
+pub mod rate_limit;
 pub mod register_users;
 pub mod seeding;
 mod snapshot;
@@ -42,4 +45,5 @@ pub use coupon_gate::{CouponGate, CouponPlaces};
 pub use idempotency::IdempotencyKey;
 pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};
+pub use rate_limit::RateLimiter;
 pub use unit_of_work::{Database, UnitOfWork};

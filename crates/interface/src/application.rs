@@ -16,14 +16,14 @@ use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, Operation};
 use jangteo_infra_database::{DatabaseSettings, Store};
-use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate};
+use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate, MemoryRateLimiter};
 use jangteo_infra_redis::{Redis, RedisCouponGate, RedisSettings};
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Shop};
+use crate::http::{self, Limits, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 
@@ -211,10 +211,15 @@ fn open(settings: &Settings, store: &Store, redis: Option<Redis>, clock: Arc<dyn
         customers: reads.clone(),
         readiness: reads.clone(),
         audit: reads,
+        limits: settings.limits_requests().then(|| limits(settings)),
         clock,
         metrics: telemetry::process_metrics(),
         longest_body: settings.max_body_bytes.get(),
     }
+}
+
+fn limits(settings: &Settings) -> Arc<Limits> {
+    Arc::new(Limits::new(settings, Arc::new(MemoryRateLimiter::new())))
 }
 
 /// The lanes run on this runtime, not on those of the HTTP workers: they must outlive them.

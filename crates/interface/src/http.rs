@@ -13,12 +13,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 mod audit;
 mod body;
+mod client_address;
 mod coupons;
 mod docs;
 mod endpoint;
 mod error;
 mod exact;
 mod headers;
+mod limits;
 mod observe;
 mod operations;
 mod orders;
@@ -34,6 +36,7 @@ pub use docs::openapi;
 
 pub(crate) use audit::AuditBody;
 pub(crate) use error::{OrderFault, Problem, Reason};
+pub(crate) use limits::Limits;
 
 use endpoint::Endpoint;
 use error::ApiError;
@@ -49,6 +52,8 @@ pub(crate) struct Shop {
     pub(crate) customers: Arc<dyn CustomerQueries>,
     pub(crate) readiness: Arc<dyn Readiness>,
     pub(crate) audit: Arc<dyn Audit>,
+    /// None when requests are not limited.
+    pub(crate) limits: Option<Arc<Limits>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: PrometheusHandle,
     /// The most bytes that a request body may have.
@@ -75,9 +80,9 @@ fn api() -> Vec<Endpoint> {
 /// Routes requests to handlers.
 pub(crate) fn configure(config: &mut ServiceConfig, shop: Arc<Shop>) {
     let nothing_here = || async { Err::<String, _>(ApiError::from(Problem::NoSuchPath)) };
-    config.default_service(route().to(nothing_here).wrap(Observe::new("unmatched", Arc::clone(&shop.clock))));
+    config.default_service(route().to(nothing_here).wrap(Observe::new("unmatched", &shop.clock, None)));
     for endpoint in api().into_iter().chain(docs::endpoints()) {
-        config.service(endpoint.into_service(&shop.clock));
+        config.service(endpoint.into_service(&shop.clock, shop.limits.as_ref()));
     }
     config.app_data(Data::from(shop));
 }

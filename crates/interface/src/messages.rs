@@ -104,6 +104,10 @@ impl Problem {
                 "Content-Type은 application/json (UTF-8)이어야 합니다.",
                 "The Content-Type must be application/json, in UTF-8.",
             ),
+            Self::TooManyRequests { seconds } => both(
+                format!("요청이 너무 많습니다. {seconds}초 후에 다시 시도해 주세요."),
+                format!("There are too many requests; please try again in {seconds} s."),
+            ),
             Self::KeyReused => both(
                 "이 Idempotency-Key는 이미 다른 요청에 사용되었습니다.",
                 "This Idempotency-Key was used for another request.",

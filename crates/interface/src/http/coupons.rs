@@ -15,14 +15,12 @@ use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, Problem, Reason};
 use super::exact::{DecimalJson, Moment, MoneyJson};
 use super::headers::{Caller, CallerHeaders, Key, KeyHeader, mark_replayed};
+use super::limits::CLAIM;
 use super::parameters::PathId;
 use super::users::must_exist;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![
-        Endpoint::at("/api/v1/coupons/{code}/claim").post(claim),
-        Endpoint::at("/api/v1/users/{userId}/coupons").get(held),
-    ]
+    vec![Endpoint::at(CLAIM).post(claim), Endpoint::at("/api/v1/users/{userId}/coupons").get(held)]
 }
 
 /// A coupon that was claimed.

@@ -39,6 +39,7 @@ pub(crate) enum ErrorCode {
     CouponAlreadyClaimed,
     PayloadTooLarge,
     UnsupportedMediaType,
+    RateLimited,
     InternalError,
     ServiceUnavailable,
 }
@@ -59,6 +60,7 @@ impl ErrorCode {
             | Self::CouponAlreadyClaimed => StatusCode::CONFLICT,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -84,6 +86,10 @@ pub(crate) enum Problem {
         most: usize,
     },
     NotJson,
+    TooManyRequests {
+        /// Until one more is let through.
+        seconds: u64,
+    },
     KeyReused,
     EmailTaken,
     CouponInvalid,
@@ -113,6 +119,7 @@ impl Problem {
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
+            Self::TooManyRequests { .. } => ErrorCode::RateLimited,
             Self::KeyReused | Self::EmailTaken => ErrorCode::Conflict,
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
@@ -379,6 +386,9 @@ impl ApiError {
         }
         if let Problem::MethodNotAllowed { allowed } = &self.problem {
             headers.insert(ALLOW, HeaderValue::try_from(allowed).expect("methods are tokens"));
+        }
+        if let Problem::TooManyRequests { seconds } = self.problem {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.problem.code() == ErrorCode::ServiceUnavailable {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

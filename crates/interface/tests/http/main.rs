@@ -7,6 +7,7 @@ mod bad_input;
 mod document;
 mod idempotency;
 mod lifecycle;
+mod limits;
 mod operations;
 mod outage;
 mod overload;
