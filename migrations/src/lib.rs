@@ -21,6 +21,7 @@
 //! ```
 
 mod m20261121_000001_purchase;
+mod m20261121_000004_coupon_reads;
 mod table;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -33,7 +34,10 @@ pub struct Migrator;
 #[async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_purchase::Migration)]
+        vec![
+            Box::new(m20261121_000001_purchase::Migration),
+            Box::new(m20261121_000004_coupon_reads::Migration),
+        ]
     }
 }
 

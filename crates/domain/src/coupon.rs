@@ -10,6 +10,10 @@ use rust_decimal::Decimal;
 
 use crate::{CouponId, Money, OrderId, RepositoryError, UserCouponId, UserId};
 
+mod offer;
+
+pub use offer::OfferStatus;
+
 /// The name under which a coupon is claimed and redeemed: 1 to 64 letters, digits, hyphens or underscores of
 /// ASCII, kept in upper case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
