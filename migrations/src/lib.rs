@@ -22,6 +22,7 @@
 
 mod m20261121_000001_purchase;
 mod m20261121_000002_tickets;
+mod m20261121_000004_coupon_reads;
 mod table;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -34,7 +35,11 @@ pub struct Migrator;
 #[async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_purchase::Migration), Box::new(m20261121_000002_tickets::Migration)]
+        vec![
+            Box::new(m20261121_000001_purchase::Migration),
+            Box::new(m20261121_000002_tickets::Migration),
+            Box::new(m20261121_000004_coupon_reads::Migration),
+        ]
     }
 }
 

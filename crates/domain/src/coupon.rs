@@ -11,6 +11,10 @@ use rust_decimal::Decimal;
 
 use crate::{CouponId, Money, OrderId, RepositoryError, UserCouponId, UserId};
 
+mod offer;
+
+pub use offer::OfferStatus;
+
 /// The name under which a coupon is claimed and redeemed: 1 to 64 letters, digits, hyphens or underscores of
 /// ASCII, kept in upper case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,7 +199,7 @@ impl Coupon {
         now: DateTime<Utc>,
     ) -> Result<UserCoupon, ClaimRefusal> {
         self.check_window(now)?;
-        if self.remaining() == 0 {
+        if self.remaining() <= 0 {
             return Err(ClaimRefusal::SoldOut);
         }
         self.issued_quantity += 1;
@@ -209,12 +213,6 @@ impl Coupon {
             expires_at: self.expiry(now),
             state: UserCouponState::Claimed,
         })
-    }
-
-    /// How many can still be issued.
-    #[must_use]
-    pub fn remaining(&self) -> i64 {
-        (self.total_quantity - self.issued_quantity).max(0)
     }
 
     /// Hands out the next tickets: an empty range for none.

@@ -14,6 +14,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 mod audit;
 mod body;
 mod client_address;
+mod coupon_history;
+mod coupon_offers;
 mod coupons;
 mod docs;
 mod endpoint;
@@ -66,7 +68,9 @@ fn api() -> Vec<Endpoint> {
         products::endpoints(),
         orders::endpoints(),
         wallets::endpoints(),
+        coupon_offers::endpoints(),
         coupons::endpoints(),
+        coupon_history::endpoints(),
         users::endpoints(),
         statistics::endpoints(),
         audit::endpoints(),

@@ -92,6 +92,7 @@ impl Problem {
             Self::NoSuchUser => both("존재하지 않는 사용자입니다.", "There is no such user."),
             Self::NoSuchProduct => both("존재하지 않는 상품입니다.", "There is no such product."),
             Self::NoSuchOrder => both("존재하지 않는 주문입니다.", "There is no such order."),
+            Self::NoSuchCoupon => both("존재하지 않는 쿠폰입니다.", "There is no such coupon."),
             Self::MethodNotAllowed { allowed } => both(
                 format!("지원하지 않는 메서드입니다. 사용할 수 있는 메서드: {allowed}"),
                 format!("This path does not know the method; it knows {allowed}."),

@@ -57,6 +57,7 @@ impl Shop {
                 max_discount: None,
                 claim_starts_at: now - chrono::TimeDelta::days(1),
                 claim_ends_at: now + chrono::TimeDelta::days(1),
+                valid_until: None,
                 valid_days: Some(7),
                 total_quantity: coupons,
             }],

@@ -17,7 +17,9 @@ use utoipa_swagger_ui::Config;
 
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
-use super::{audit, coupons, operations, orders, products, statistics, users, wallets};
+use super::{
+    audit, coupon_history, coupon_offers, coupons, operations, orders, products, statistics, users, wallets,
+};
 
 const DOCUMENT: &str = "/openapi.json";
 
@@ -27,7 +29,7 @@ const DOCUMENT: &str = "/openapi.json";
         title = "Jangteo",
         description = "An order and payment engine for shops that sell under pressure.\n\n\
             **Who is asking**: `X-User-Id` names the user, and is believed; `X-User-Role: ADMIN` the administrator. \
-            Products, statistics and health need neither.\n\n\
+            Products, coupons on offer, statistics and health need neither.\n\n\
             **Writing safely**: give every POST an `Idempotency-Key` of your own. Sent again with the same key, it gets \
             the same answer, with `Idempotency-Replayed: true`, and nothing happens twice.\n\n\
             **Money** is an exact number with two decimals; in requests a number or a text.\n\n\
@@ -45,11 +47,15 @@ const DOCUMENT: &str = "/openapi.json";
         wallets::wallet,
         wallets::charge,
         wallets::ledger,
+        coupon_offers::list,
+        coupon_offers::offer,
         coupons::claim,
         coupons::held,
+        coupon_history::history,
         users::register,
         users::me,
         statistics::popular,
+        statistics::best_sellers,
         audit::audit,
         operations::live,
         operations::ready,

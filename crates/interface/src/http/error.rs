@@ -79,6 +79,7 @@ pub(crate) enum Problem {
     NoSuchUser,
     NoSuchProduct,
     NoSuchOrder,
+    NoSuchCoupon,
     MethodNotAllowed {
         allowed: String,
     },
@@ -113,9 +114,11 @@ impl Problem {
             Self::Invalid => ErrorCode::ValidationError,
             Self::Unidentified => ErrorCode::Unauthorized,
             Self::Forbidden => ErrorCode::Forbidden,
-            Self::NoSuchPath | Self::NoSuchUser | Self::NoSuchProduct | Self::NoSuchOrder => {
-                ErrorCode::NotFound
-            }
+            Self::NoSuchPath
+            | Self::NoSuchUser
+            | Self::NoSuchProduct
+            | Self::NoSuchOrder
+            | Self::NoSuchCoupon => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,

@@ -4,6 +4,7 @@ mod support;
 
 mod api;
 mod bad_input;
+mod coupons;
 mod document;
 mod idempotency;
 mod lifecycle;
