@@ -6,7 +6,7 @@
 //! two together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -37,7 +37,7 @@ pub struct Opening {
     /// Until when it can be claimed.
     pub ends_at: DateTime<Utc>,
     /// The tickets to hand out, one for every place that is left. A later opening has later ones.
-    pub tickets: RangeInclusive<i64>,
+    pub tickets: Range<i64>,
     /// Who holds it already, with their tickets.
     pub holders: BTreeMap<UserId, i64>,
     /// When they were handed out.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 use std::str::FromStr;
 
 use async_trait::async_trait;
@@ -203,7 +203,7 @@ impl Coupon {
             return Err(ClaimRefusal::SoldOut);
         }
         self.issued_quantity += 1;
-        let ticket = ticket.unwrap_or_else(|| *self.hand_out(1).start());
+        let ticket = ticket.unwrap_or_else(|| self.hand_out(1).start);
         Ok(UserCoupon {
             id,
             user,
@@ -215,11 +215,11 @@ impl Coupon {
         })
     }
 
-    /// Hands out the next tickets: an empty range for none.
-    pub fn hand_out(&mut self, tickets: i64) -> RangeInclusive<i64> {
+    /// Hands out the next tickets.
+    pub fn hand_out(&mut self, tickets: i64) -> Range<i64> {
         let first = self.next_ticket;
         self.next_ticket += tickets;
-        first..=first + tickets - 1
+        first..self.next_ticket
     }
 
     /// What it takes off a total: rounded down to 0.01, at most the maximum discount, at most the total.
@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn a_ticket_that_was_handed_out_before_is_kept() {
         let mut coupon = Coupon { total_quantity: 5, ..coupon(Discount::Percent(Decimal::TEN)) };
-        assert_eq!(coupon.hand_out(coupon.remaining()), 1..=5);
+        assert_eq!(coupon.hand_out(coupon.remaining()), 1..6);
         let mut ticket = |ticket| coupon.issue(UserCouponId(1), UserId(1), ticket, day(1)).unwrap().ticket;
         assert_eq!([ticket(Some(3)), ticket(None), ticket(Some(1))], [3, 6, 1]);
         assert_eq!(coupon.remaining(), 2);

@@ -1,7 +1,7 @@
 //! Places in the queue for a coupon, for the gate before it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -112,13 +112,13 @@ impl Store {
 async fn note_gate(
     transaction: &DatabaseTransaction,
     coupon: &Coupon,
-    tickets: &RangeInclusive<i64>,
+    tickets: &Range<i64>,
     opened_at: DateTime<Utc>,
 ) -> Result<(), RepositoryError> {
     let gate = coupon_gates::ActiveModel {
         coupon_id: Set(coupon.id.0),
-        first_ticket: Set(*tickets.start()),
-        last_ticket: Set(*tickets.end()),
+        first_ticket: Set(tickets.start),
+        last_ticket: Set(tickets.end - 1),
         opened_at: Set(opened_at),
     };
     coupon_gates::Entity::insert(gate).exec_without_returning(transaction).await.map_err(failed)?;

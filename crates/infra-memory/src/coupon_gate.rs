@@ -1,7 +1,7 @@
 //! The coupon gate of one instance.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::RangeInclusive;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ pub struct MemoryCouponGate {
 struct Gate {
     starts_at: DateTime<Utc>,
     ends_at: DateTime<Utc>,
-    tickets: RangeInclusive<i64>,
+    tickets: Range<i64>,
     /// The next ticket that nobody had yet.
     next: i64,
     /// Tickets that came back.
@@ -67,7 +67,7 @@ impl CouponGate for MemoryCouponGate {
         let mut gates = self.gates();
         // Openings are rare, and the gates before coupons that are over need not be kept.
         gates.retain(|_, gate| gate.ends_at > opening.opened_at);
-        if gates.get(code).is_none_or(|gate| gate.tickets.start() < opening.tickets.start()) {
+        if gates.get(code).is_none_or(|gate| gate.tickets.start < opening.tickets.start) {
             gates.insert(code.clone(), Gate::new(opening));
         }
         Ok(())
@@ -105,7 +105,7 @@ impl Gate {
             starts_at: opening.starts_at,
             ends_at: opening.ends_at,
             tickets: opening.tickets.clone(),
-            next: *opening.tickets.start(),
+            next: opening.tickets.start,
             free: BTreeSet::new(),
             holders: opening.holders.iter().map(|(&user, &ticket)| (user, ticket)).collect(),
             pending: HashMap::new(),
@@ -193,5 +193,19 @@ impl Gate {
             overdue.extend(self.holders.get(&user).map(|&ticket| (user, ticket)));
         }
         overdue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jangteo_application::contracts;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn it_keeps_the_contract() {
+        contracts::coupon_gate(Arc::new(MemoryCouponGate::new(TimeDelta::seconds(5)))).await;
     }
 }

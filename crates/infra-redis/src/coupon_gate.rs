@@ -97,11 +97,11 @@ impl CouponGate for RedisCouponGate {
     }
 
     async fn open(&self, code: &CouponCode, opening: &Opening) -> Result<(), GateAway> {
-        let first = *opening.tickets.start();
+        let first = opening.tickets.start;
         let brought = self.key(code, &format!("holders:{first}"));
         self.bring(&brought, &opening.holders).await?;
         let mut script = self.invoke(&OPEN, code);
-        script.key(brought).arg(first).arg(*opening.tickets.end());
+        script.key(brought).arg(first).arg(opening.tickets.end);
         script.arg(opening.starts_at.timestamp_micros()).arg(opening.ends_at.timestamp_micros());
         script.arg((opening.ends_at + KEPT).timestamp_millis());
         Ok(self.redis.script::<()>(&script).await?)

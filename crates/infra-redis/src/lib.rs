@@ -26,8 +26,10 @@
 
 mod client;
 mod coupon_gate;
+mod rate_limit;
 mod url;
 
 pub use client::{Redis, RedisSettings, SetupError};
 pub use coupon_gate::RedisCouponGate;
+pub use rate_limit::RedisRateLimiter;
 pub use url::{RedisUrl, RedisUrlError};

@@ -14,10 +14,12 @@ use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::operation::Executor;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
-use jangteo_application::{Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, Operation};
+use jangteo_application::{
+    Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, Operation, RateLimiter,
+};
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate, MemoryRateLimiter};
-use jangteo_infra_redis::{Redis, RedisCouponGate, RedisSettings};
+use jangteo_infra_redis::{Redis, RedisCouponGate, RedisRateLimiter, RedisSettings};
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -211,15 +213,20 @@ fn open(settings: &Settings, store: &Store, redis: Option<Redis>, clock: Arc<dyn
         customers: reads.clone(),
         readiness: reads.clone(),
         audit: reads,
-        limits: settings.limits_requests().then(|| limits(settings)),
+        limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         clock,
         metrics: telemetry::process_metrics(),
         longest_body: settings.max_body_bytes.get(),
     }
 }
 
-fn limits(settings: &Settings) -> Arc<Limits> {
-    Arc::new(Limits::new(settings, Arc::new(MemoryRateLimiter::new())))
+fn limits(settings: &Settings, redis: Option<&Redis>) -> Arc<Limits> {
+    let here = Arc::new(MemoryRateLimiter::new());
+    let limiter: Arc<dyn RateLimiter> = match redis {
+        Some(redis) => Arc::new(RedisRateLimiter::new(redis.clone(), here)),
+        None => here,
+    };
+    Arc::new(Limits::new(settings, limiter))
 }
 
 /// The lanes run on this runtime, not on those of the HTTP workers: they must outlive them.

@@ -1,6 +1,6 @@
 -- Lets a claim in, or says why not. What a number of the answer means is in coupon_gate.rs.
 -- KEYS: gate, holders, pending, free. ARGV: user, now, until when the claim is waited for (microseconds).
-local starts, ends, last, expires = unpack(redis.call('HMGET', KEYS[1], 'starts', 'ends', 'last', 'expires'))
+local starts, ends, tickets_end, expires = unpack(redis.call('HMGET', KEYS[1], 'starts', 'ends', 'end', 'expires'))
 if not starts then
   return {'closed'}
 end
@@ -21,7 +21,7 @@ end
 local ticket = redis.call('ZPOPMIN', KEYS[4])[1]
 if not ticket then
   local next = redis.call('HGET', KEYS[1], 'next')
-  if tonumber(next) > tonumber(last) then
+  if tonumber(next) >= tonumber(tickets_end) then
     local due = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2]
     if due and tonumber(due) > now then
       return {'sold-out'}

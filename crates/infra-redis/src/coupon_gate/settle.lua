@@ -1,7 +1,7 @@
 -- Notes what became of claims.
 -- KEYS: gate, holders, pending, free. ARGV: for each claim its user, its ticket, and the ticket that the user holds or
 -- an empty text, then 1 if the claim's own ticket is free again.
-local first, last, expires = unpack(redis.call('HMGET', KEYS[1], 'first', 'last', 'expires'))
+local first, tickets_end, expires = unpack(redis.call('HMGET', KEYS[1], 'first', 'end', 'expires'))
 if not first then
   return 0
 end
@@ -14,7 +14,7 @@ for i = 1, #ARGV, 4 do
     redis.call('HDEL', KEYS[2], user)
   end
   local number = tonumber(ticket)
-  if waited_for and unused == '1' and number >= tonumber(first) and number <= tonumber(last) then
+  if waited_for and unused == '1' and number >= tonumber(first) and number < tonumber(tickets_end) then
     redis.call('ZADD', KEYS[4], number, ticket)
     redis.call('PEXPIREAT', KEYS[4], expires)
   end
