@@ -83,11 +83,8 @@ impl Redis {
             late: AtomicU32::new(0),
             failed: Notify::new(),
         });
-        let first = pool.connect().await;
-        let keeper = Keeper { pool, shared: Arc::clone(&shared), url: settings.url };
-        let keeper = tokio::spawn(keeper.run(first));
-        // The keeper has what it needs: let it begin.
-        tokio::task::yield_now().await;
+        let keeper = Keeper { pool, shared: Arc::clone(&shared), url: settings.url, away_since: None };
+        let keeper = tokio::spawn(keeper.after_the_first_attempt().await.run());
         Ok(Self(Arc::new(Client { link: shared, namespace: settings.namespace, keeper })))
     }
 
@@ -193,32 +190,41 @@ struct Keeper {
     pool: Pool,
     shared: Arc<Shared>,
     url: RedisUrl,
+    away_since: Option<Instant>,
 }
 
 impl Keeper {
-    async fn run(self, mut attempt: RedisResult<Link>) {
-        let mut away_since = None;
+    async fn after_the_first_attempt(mut self) -> Self {
+        self.attempt().await;
+        self
+    }
+
+    async fn run(mut self) {
         loop {
-            match attempt {
-                Ok(link) => {
-                    if let Some(since) = away_since.take() {
-                        let seconds = Instant::elapsed(&since).as_secs_f64();
-                        tracing::info!(redis = %self.url, seconds, "Redis is back");
-                    }
-                    self.shared.set(Some(link));
-                    self.shared.failed.notified().await;
-                    self.shared.set(None);
-                }
-                Err(error) => {
-                    if away_since.is_none() {
-                        tracing::warn!(redis = %self.url, %error, "Redis is away: going on without it");
-                        away_since = Some(Instant::now());
-                        self.shared.set(None);
-                    }
-                    sleep(PAUSE).await;
+            match self.away_since {
+                Some(_) => sleep(PAUSE).await,
+                None => self.shared.failed.notified().await,
+            }
+            self.attempt().await;
+        }
+    }
+
+    /// A connection that was only lost, and can be made again at once, is nothing to tell.
+    async fn attempt(&mut self) {
+        self.shared.set(None);
+        match self.pool.connect().await {
+            Ok(link) => {
+                self.shared.set(Some(link));
+                if let Some(since) = self.away_since.take() {
+                    let seconds = since.elapsed().as_secs_f64();
+                    tracing::info!(redis = %self.url, seconds, "Redis is back");
                 }
             }
-            attempt = self.pool.connect().await;
+            Err(error) if self.away_since.is_none() => {
+                tracing::warn!(redis = %self.url, %error, "Redis is away: going on without it");
+                self.away_since = Some(Instant::now());
+            }
+            Err(_) => {}
         }
     }
 }
