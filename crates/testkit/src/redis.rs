@@ -111,7 +111,7 @@ impl RedisServer {
         }
     }
 
-    /// The server's URL, such as `redis://127.0.0.1:12345`, or `rediss://…` with TLS. It stays the same when the server is restarted.
+    /// The server's URL, such as `redis://127.0.0.1:12345`, or `rediss://…` with TLS. A restart does not change it.
     pub fn url(&self) -> &str {
         &self.url
     }
