@@ -11,10 +11,11 @@
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform | [`outbox`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`rate_limit`], [`audit`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`] |
 
 pub mod audit;
 pub mod batcher;
+pub mod cache;
 pub mod charge_wallets;
 pub mod claim_coupons;
 pub mod clock;

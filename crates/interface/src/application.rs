@@ -9,6 +9,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer};
 use anyhow::Context;
 use chrono::TimeDelta;
+use jangteo_application::cache::SharedCache;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::operation::Executor;
@@ -19,7 +20,8 @@ use jangteo_application::{
 };
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate, MemoryRateLimiter};
-use jangteo_infra_redis::{Redis, RedisCouponGate, RedisRateLimiter, RedisSettings};
+use jangteo_infra_redis::{Redis, RedisCache, RedisCouponGate, RedisRateLimiter, RedisSettings};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -81,11 +83,12 @@ impl Application {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
+        // Before anything that counts.
+        let metrics = telemetry::process_metrics();
         let store = connect(&settings, Arc::clone(&clock)).await?;
         let redis = connect_redis(&settings, &store).await?;
-        let shop = Arc::new(open(&settings, &store, redis, clock));
+        let shop = Arc::new(open(&settings, &store, redis, metrics.clone(), clock));
         let server = serve(listener, &settings, Arc::clone(&shop))?;
-        let metrics = shop.metrics.clone();
         let upkeep = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(UPKEEP).await;
@@ -184,7 +187,13 @@ fn coupon_gate(settings: &Settings, redis: Option<&Redis>) -> Arc<dyn CouponGate
     }
 }
 
-fn open(settings: &Settings, store: &Store, redis: Option<Redis>, clock: Arc<dyn Clock>) -> Shop {
+fn open(
+    settings: &Settings,
+    store: &Store,
+    redis: Option<Redis>,
+    metrics: PrometheusHandle,
+    clock: Arc<dyn Clock>,
+) -> Shop {
     let lanes = settings.batch_lanes.get() as usize;
     let batches = BatcherSettings {
         batch_size: settings.batch_size.get(),
@@ -197,6 +206,8 @@ fn open(settings: &Settings, store: &Store, redis: Option<Redis>, clock: Arc<dyn
         products: Duration::from_millis(settings.product_cache_ms),
         popular: Duration::from_millis(settings.popular_cache_ms),
     };
+    let shared = redis.clone().map(|redis| Arc::new(RedisCache::new(redis)) as Arc<dyn SharedCache>);
+    let catalogue = Arc::new(CachedCatalogue::new(reads.clone(), ages, shared));
     let claims = start(ClaimCoupons, store, &clock, batches);
     let charging = ChargeWallets { policy: settings.wallet_policy() };
     Shop {
@@ -209,13 +220,14 @@ fn open(settings: &Settings, store: &Store, redis: Option<Redis>, clock: Arc<dyn
             Arc::clone(&clock),
         ),
         registrations: start(RegisterUsers, store, &clock, batches),
-        catalogue: Arc::new(CachedCatalogue::new(reads.clone(), ages)),
+        stock_news: catalogue.clone(),
+        catalogue,
         customers: reads.clone(),
         readiness: reads.clone(),
         audit: reads,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         clock,
-        metrics: telemetry::process_metrics(),
+        metrics,
         longest_body: settings.max_body_bytes.get(),
     }
 }

@@ -134,7 +134,7 @@ impl Default for Settings {
             batch_deadline_ms: 3_000,
             database_readers: NonZeroU32::new(8).expect("a default above zero"),
             product_cache_ms: 1_000,
-            popular_cache_ms: 10_000,
+            popular_cache_ms: 60_000,
             http_workers: None,
             shutdown_timeout_ms: 10_000,
             max_body_bytes: at_least_one(65_536),
