@@ -21,6 +21,7 @@
 //! ```
 
 mod m20261121_000001_purchase;
+mod m20261121_000003_jobs;
 mod table;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -33,7 +34,7 @@ pub struct Migrator;
 #[async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_purchase::Migration)]
+        vec![Box::new(m20261121_000001_purchase::Migration), Box::new(m20261121_000003_jobs::Migration)]
     }
 }
 
@@ -44,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    const TABLES: [&str; 17] = [
+    const TABLES: [&str; 18] = [
         "users",
         "wallets",
         "stores",
@@ -62,6 +63,7 @@ mod tests {
         "outbox",
         "idempotency_keys",
         "id_blocks",
+        "job_leases",
     ];
 
     async fn present(schema: &SchemaManager<'_>) -> Vec<&'static str> {

@@ -19,3 +19,4 @@ INSERT INTO stock_movements VALUES (1, 1, 'SALE', -1, 4, 1, NULL, '2026-11-21 10
 INSERT INTO hourly_sales VALUES (498658, 1, 1)
 INSERT INTO outbox VALUES (1, 'order', 1, 1, 'order.paid', '{}', 'PENDING', 0, '2026-11-21 10:00:00', NULL)
 INSERT INTO idempotency_keys VALUES (1, 'order', 'k-1', '0000000000000000000000000000000000000000000000000000000000000000', '{}', '2026-11-21 10:00:00')
+INSERT INTO job_leases VALUES ('expire-coupons', 'shop-1', 1, '2026-11-21 10:01:00')
