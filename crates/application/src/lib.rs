@@ -10,7 +10,8 @@
 //! | how commands share a transaction | [`batcher`], [`operation`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform | [`outbox`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`audit`] |
+//! | what is done now and then, by one instance | [`jobs`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`audit`], [`jobs`] |
 
 pub mod audit;
 pub mod batcher;
@@ -20,6 +21,7 @@ pub mod clock;
 pub mod coupon_gate;
 pub mod idempotency;
 pub mod ids;
+pub mod jobs;
 pub mod operation;
 pub mod outbox;
 pub mod place_orders;

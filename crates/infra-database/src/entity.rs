@@ -11,6 +11,7 @@ pub mod coupons;
 pub mod hourly_sales;
 pub mod id_blocks;
 pub mod idempotency_keys;
+pub mod job_leases;
 pub mod ledger_entries;
 pub mod order_items;
 pub mod orders;
