@@ -21,7 +21,9 @@
 //! ```
 
 mod m20261121_000001_purchase;
+mod m20261121_000002_tickets;
 mod m20261121_000003_jobs;
+mod m20261121_000004_coupon_reads;
 mod table;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -34,7 +36,12 @@ pub struct Migrator;
 #[async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_purchase::Migration), Box::new(m20261121_000003_jobs::Migration)]
+        vec![
+            Box::new(m20261121_000001_purchase::Migration),
+            Box::new(m20261121_000002_tickets::Migration),
+            Box::new(m20261121_000003_jobs::Migration),
+            Box::new(m20261121_000004_coupon_reads::Migration),
+        ]
     }
 }
 
@@ -45,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    const TABLES: [&str; 18] = [
+    const TABLES: [&str; 21] = [
         "users",
         "wallets",
         "stores",
@@ -63,6 +70,9 @@ mod tests {
         "outbox",
         "idempotency_keys",
         "id_blocks",
+        "coupon_gates",
+        "returned_tickets",
+        "installation",
         "job_leases",
     ];
 

@@ -115,6 +115,11 @@ impl NewTable {
     }
 }
 
+/// One more column for a table that is there.
+pub(crate) fn add_column(table: &'static str, column: ColumnDef) -> TableAlterStatement {
+    Table::alter().table(table).add_column(column).take()
+}
+
 /// A secondary index, `ix_<table>_<columns>`.
 pub(crate) fn index(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     over(columns).name(index_name(table, columns)).table(table).take()

@@ -5,7 +5,7 @@
 mod bench;
 mod cargo;
 mod ci;
-mod mariadb;
+mod servers;
 mod test;
 mod tidy;
 
@@ -17,7 +17,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Run every test, with a MariaDB found or started for them.
+    /// Run every test, with a MariaDB and a Redis found or started for them.
     Test {
         /// Passed on to `cargo test`, for instance a part of a test's name.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -6,15 +6,15 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{Message, TargetKind};
 
 use crate::cargo::cargo;
-use crate::mariadb;
+use crate::servers;
 
-/// Runs `cargo test --workspace` with one MariaDB for all test binaries.
+/// Runs `cargo test --workspace` with one MariaDB and one Redis for all test binaries.
 pub(crate) fn run(arguments: &[String]) -> Result<Summary> {
-    let mariadb = mariadb::provide(&compile()?)?;
+    let servers = servers::provide(&compile()?)?;
     // Every binary runs even if an earlier one failed, or the totals would depend on the order.
     let mut tests = cargo(["test", "--workspace", "--no-fail-fast"]);
-    tests.args(arguments).env("TEST_MYSQL_URL", mariadb.url()).stdout(Stdio::piped());
-    let mut tests = tests.spawn().context("cannot run cargo test")?;
+    tests.args(arguments).envs(servers.iter().map(|server| (server.variable, &server.url)));
+    let mut tests = tests.stdout(Stdio::piped()).spawn().context("cannot run cargo test")?;
     let output = tests.stdout.take().expect("piped above");
 
     let mut totals = Totals::default();
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<Summary> {
     Ok(Summary { totals, status })
 }
 
-/// Compiles all tests and returns the program that starts a MariaDB for them.
+/// Compiles all tests and returns the program that starts servers for them.
 ///
 /// Cargo builds that program along with testkit's integration tests. Built by its own name instead, it would come
 /// with fewer features and compile most of the database driver a second time.
@@ -41,7 +41,7 @@ fn compile() -> Result<PathBuf> {
     let mut program = None;
     for message in Message::parse_stream(messages) {
         if let Message::CompilerArtifact(artifact) = message?
-            && artifact.target.name == "testkit-mysql"
+            && artifact.target.name == "testkit-server"
             && artifact.target.kind == [TargetKind::Bin]
             && !artifact.profile.test
         {
@@ -49,7 +49,7 @@ fn compile() -> Result<PathBuf> {
         }
     }
     ensure!(compiler.wait()?.success(), "the tests do not compile");
-    let program = program.context("cargo did not build testkit-mysql along with the tests")?;
+    let program = program.context("cargo did not build testkit-server along with the tests")?;
     Ok(program.into_std_path_buf())
 }
 

@@ -1,7 +1,6 @@
 //! Claiming coupons, first come, first served.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use jangteo_domain::coupon::{ClaimRefusal, Coupon, Discount, UserCoupon, UserCouponState};
@@ -10,11 +9,9 @@ use rust_decimal::Decimal;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
-use crate::batcher::Batcher;
-use crate::coupon_gate::CouponGate;
 use crate::idempotency::Fingerprint;
 use crate::ids::Sequence;
-use crate::operation::{Answer, Operation, Outcome, Reply, Submission, Work};
+use crate::operation::{Operation, Outcome, Work};
 use crate::outbox::OutboxMessage;
 use crate::snapshot::{Moment, MoneyText, from_json, to_json};
 
@@ -29,6 +26,19 @@ pub struct Claim {
     pub user: UserId,
     /// Which.
     pub code: CouponCode,
+    /// What the gate said.
+    pub place: Place,
+}
+
+/// The place of a claim in the queue for its coupon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The gate let it in with this ticket.
+    Ticket(i64),
+    /// Every place was taken when it came. It is decided all the same, because its key may be known.
+    TooLate,
+    /// No gate was asked: it gets the next ticket, if there is one.
+    Ungated,
 }
 
 /// A coupon that was issued.
@@ -40,40 +50,6 @@ pub struct Issued {
     pub code: CouponCode,
     /// What it takes off.
     pub discount: Discount,
-}
-
-/// The way in for claims: a gate that turns away those whom the database is known to refuse, before the batcher.
-pub struct CouponClaims {
-    gate: Arc<dyn CouponGate>,
-    batcher: Batcher<ClaimCoupons>,
-}
-
-impl CouponClaims {
-    /// Claims through this gate.
-    pub fn new(gate: Arc<dyn CouponGate>, batcher: Batcher<ClaimCoupons>) -> Self {
-        Self { gate, batcher }
-    }
-
-    /// Claims a coupon. A claim with an idempotency key always reaches the database, which alone knows the key.
-    ///
-    /// # Errors
-    /// As [`Batcher::submit`].
-    pub async fn claim(&self, submission: Submission<Claim>) -> Reply<ClaimCoupons> {
-        let Claim { user, code } = submission.command.clone();
-        if submission.key.is_none()
-            && let Some(refusal) = self.gate.refusal(&code, user).await
-        {
-            return Ok(Answer { outcome: Err(refusal), replayed: false });
-        }
-        let reply = self.batcher.submit(submission).await?;
-        self.gate.learn(&code, user, reply.outcome.as_ref().err().copied()).await;
-        Ok(reply)
-    }
-
-    /// As [`Batcher::drain`].
-    pub async fn drain(&self) {
-        self.batcher.drain().await;
-    }
 }
 
 #[async_trait]
@@ -102,15 +78,19 @@ impl Operation for ClaimCoupons {
         let mut coupons = work.uow.coupons().lock_many(&codes).await?;
         let holders: BTreeSet<(UserId, CouponId)> =
             claims.iter().filter_map(|claim| Some((claim.user, coupons.get(&claim.code)?.id))).collect();
-        let mut held: BTreeSet<(UserId, CouponId)> = match holders.is_empty() {
-            true => BTreeSet::new(),
-            false => work.uow.coupons().lock_held(&holders).await?.into_keys().collect(),
+        let held = match holders.is_empty() {
+            true => BTreeMap::new(),
+            false => work.uow.coupons().lock_held(&holders).await?,
+        };
+        let mut places = Places {
+            held: held.into_iter().map(|(holder, held)| (holder, held.ticket)).collect(),
+            taken: taken_tickets(work, claims, &coupons).await?,
         };
         let outcomes: Vec<Outcome<Self>> = claims
             .iter()
             .map(|claim| {
                 let coupon = coupons.get_mut(&claim.code).ok_or(ClaimRefusal::Unknown)?;
-                issue(coupon, claim, &mut held, work)
+                issue(coupon, claim, &mut places, work)
             })
             .collect();
         let issued: Vec<UserCoupon> =
@@ -136,21 +116,55 @@ impl Operation for ClaimCoupons {
     }
 }
 
+/// Who holds what, and which tickets are gone, as the batch goes on.
+struct Places {
+    held: BTreeMap<(UserId, CouponId), i64>,
+    taken: BTreeSet<(CouponId, i64)>,
+}
+
+/// Those of the claims' tickets that somebody else holds: a gate that lost its memory may hand one out again.
+async fn taken_tickets(
+    work: &mut Work<'_>,
+    claims: &[&Claim],
+    coupons: &BTreeMap<CouponCode, Coupon>,
+) -> Result<BTreeSet<(CouponId, i64)>, RepositoryError> {
+    let tickets: BTreeSet<(CouponId, i64)> = claims
+        .iter()
+        .filter_map(|claim| match claim.place {
+            Place::Ticket(ticket) => Some((coupons.get(&claim.code)?.id, ticket)),
+            Place::TooLate | Place::Ungated => None,
+        })
+        .collect();
+    match tickets.is_empty() {
+        true => Ok(tickets),
+        false => work.uow.coupons().taken_tickets(&tickets).await,
+    }
+}
+
 fn issue(
     coupon: &mut Coupon,
     claim: &Claim,
-    held: &mut BTreeSet<(UserId, CouponId)>,
+    places: &mut Places,
     work: &mut Work<'_>,
 ) -> Outcome<ClaimCoupons> {
     coupon.check_window(work.now)?;
-    if held.contains(&(claim.user, coupon.id)) {
-        return Err(ClaimRefusal::AlreadyClaimed);
+    if let Some(&ticket) = places.held.get(&(claim.user, coupon.id)) {
+        return Err(ClaimRefusal::AlreadyClaimed { ticket });
     }
+    let ticket = match claim.place {
+        Place::Ticket(ticket) => Some(ticket),
+        Place::TooLate => return Err(ClaimRefusal::SoldOut),
+        Place::Ungated => None,
+    };
+    // One that was never handed out, or to somebody else, comes from a gate before another database than this.
+    let ticket =
+        ticket.filter(|ticket| *ticket < coupon.next_ticket && !places.taken.contains(&(coupon.id, *ticket)));
     // A refused claim leaves its id to the next one.
     let id = *work.ids.as_slice().first().expect("an id for every claim");
-    let user_coupon = coupon.issue(UserCouponId(id), claim.user, work.now)?;
+    let user_coupon = coupon.issue(UserCouponId(id), claim.user, ticket, work.now)?;
     work.ids.next();
-    held.insert((claim.user, coupon.id));
+    places.held.insert((claim.user, coupon.id), user_coupon.ticket);
+    places.taken.insert((coupon.id, user_coupon.ticket));
     Ok(Issued { user_coupon, code: coupon.code.clone(), discount: coupon.discount })
 }
 
@@ -162,7 +176,7 @@ enum Record {
     Unknown,
     NotStarted(Moment),
     Ended(Moment),
-    AlreadyClaimed,
+    AlreadyClaimed(i64),
     SoldOut,
 }
 
@@ -205,7 +219,7 @@ impl From<&Outcome<ClaimCoupons>> for Record {
             Err(ClaimRefusal::Unknown) => Self::Unknown,
             Err(ClaimRefusal::NotStarted(at)) => Self::NotStarted(Moment(*at)),
             Err(ClaimRefusal::Ended(at)) => Self::Ended(Moment(*at)),
-            Err(ClaimRefusal::AlreadyClaimed) => Self::AlreadyClaimed,
+            Err(ClaimRefusal::AlreadyClaimed { ticket }) => Self::AlreadyClaimed(*ticket),
             Err(ClaimRefusal::SoldOut) => Self::SoldOut,
         }
     }
@@ -220,7 +234,7 @@ impl TryFrom<Record> for Outcome<ClaimCoupons> {
             Record::Unknown => return Ok(Err(ClaimRefusal::Unknown)),
             Record::NotStarted(at) => return Ok(Err(ClaimRefusal::NotStarted(at.0))),
             Record::Ended(at) => return Ok(Err(ClaimRefusal::Ended(at.0))),
-            Record::AlreadyClaimed => return Ok(Err(ClaimRefusal::AlreadyClaimed)),
+            Record::AlreadyClaimed(ticket) => return Ok(Err(ClaimRefusal::AlreadyClaimed { ticket })),
             Record::SoldOut => return Ok(Err(ClaimRefusal::SoldOut)),
         };
         Ok(Ok(Issued {

@@ -8,16 +8,20 @@
 //! |---|---|
 //! | a use case | [`place_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`] |
 //! | how commands share a transaction | [`batcher`], [`operation`] |
+//! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform | [`outbox`] |
 //! | what is done now and then, by one instance | [`jobs`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`audit`], [`jobs`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`rate_limit`], [`audit`], [`jobs`] |
 
 pub mod audit;
 pub mod batcher;
 pub mod charge_wallets;
 pub mod claim_coupons;
 pub mod clock;
+#[cfg(feature = "contracts")]
+pub mod contracts;
+pub mod coupon_claims;
 pub mod coupon_gate;
 pub mod idempotency;
 pub mod ids;
@@ -26,6 +30,7 @@ pub mod operation;
 pub mod outbox;
 pub mod place_orders;
 pub mod queries;
+pub mod rate_limit;
 pub mod register_users;
 pub mod seeding;
 mod snapshot;
@@ -37,8 +42,10 @@ mod mocks;
 pub use audit::{Audit, AuditReport};
 pub use batcher::{Batcher, BatcherSettings};
 pub use clock::{Clock, SystemClock};
-pub use coupon_gate::CouponGate;
+pub use coupon_claims::CouponClaims;
+pub use coupon_gate::{CouponGate, CouponPlaces};
 pub use idempotency::IdempotencyKey;
 pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};
+pub use rate_limit::RateLimiter;
 pub use unit_of_work::{Database, UnitOfWork};

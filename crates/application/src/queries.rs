@@ -6,7 +6,8 @@ use jangteo_domain::coupon::UserCouponState;
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::wallet::LedgerKind;
 use jangteo_domain::{
-    CouponCode, CouponId, Money, Order, OrderId, ProductId, RepositoryError, StoreId, User, UserId, Wallet,
+    Coupon, CouponCode, CouponId, Money, Order, OrderId, ProductId, RepositoryError, StoreId, User, UserId,
+    Wallet,
 };
 
 /// Which page of a list.
@@ -94,7 +95,7 @@ pub struct PopularProduct {
     pub name: String,
     /// Price of one piece.
     pub price: Money,
-    /// Pieces sold in the window.
+    /// Pieces sold, in the time that was asked for.
     pub sold: i64,
 }
 
@@ -119,6 +120,16 @@ pub trait CatalogueQueries: Send + Sync {
     /// The `limit` products on sale that sold most pieces in the last `days` days, reaching back to the hour that
     /// contains the beginning.
     async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError>;
+
+    /// The `limit` products on sale that sold most pieces ever; ids break ties, and what never sold is left out.
+    async fn best_sellers(&self, limit: u32) -> Result<PopularProducts, RepositoryError>;
+
+    /// Coupons on offer: those that can be claimed now or later, sold-out ones included. What ends first comes first,
+    /// and ids break ties.
+    async fn coupon_offers(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError>;
+
+    /// One coupon, also when it is over.
+    async fn coupon_offer(&self, code: CouponCode) -> Result<Option<Coupon>, RepositoryError>;
 }
 
 /// A movement of money as the customer sees it.
@@ -147,12 +158,42 @@ pub struct HeldCoupon {
     pub code: CouponCode,
     /// Its title.
     pub name: String,
-    /// Whether it still can be used.
+    /// Whether it still can be used. What was not used in time counts as expired, recorded or not.
     pub state: UserCouponState,
     /// When it was claimed.
     pub claimed_at: DateTime<Utc>,
     /// From when it can no longer be used, if ever.
     pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What can happen to a customer's coupon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CouponChange {
+    /// The customer claimed it.
+    Issued,
+    /// It was used on an order.
+    Used,
+    /// Its order was cancelled, and it can be used again.
+    Restored,
+    /// It was not used in time.
+    Expired,
+}
+
+/// Something that happened to a customer's coupon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CouponHistoryLine {
+    /// Identity; later ones are larger.
+    pub id: i64,
+    /// Which coupon.
+    pub coupon: CouponId,
+    /// Its code.
+    pub code: CouponCode,
+    /// What happened.
+    pub change: CouponChange,
+    /// The order that caused it.
+    pub order: Option<OrderId>,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// What belongs to one customer.
@@ -169,6 +210,13 @@ pub trait CustomerQueries: Send + Sync {
 
     /// The customer's coupons, in the order they were claimed.
     async fn coupons(&self, user: UserId) -> Result<Vec<HeldCoupon>, RepositoryError>;
+
+    /// What happened to the customer's coupons, latest first.
+    async fn coupon_history(
+        &self,
+        user: UserId,
+        page: PageRequest,
+    ) -> Result<Page<CouponHistoryLine>, RepositoryError>;
 
     /// The customer's orders, latest first.
     async fn orders(

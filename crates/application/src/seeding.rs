@@ -48,10 +48,17 @@ pub struct SeedCoupon {
     pub claim_starts_at: DateTime<Utc>,
     /// Until when it can be claimed.
     pub claim_ends_at: DateTime<Utc>,
-    /// For how many days after the claim it can be used.
+    /// Until when a claimed one can be used, whenever it was claimed.
+    pub valid_until: Option<DateTime<Utc>>,
+    /// For how many days after the claim it can be used: 1 to [`SeedCoupon::MAX_VALID_DAYS`].
     pub valid_days: Option<u32>,
     /// How many are issued at most.
     pub total_quantity: i64,
+}
+
+impl SeedCoupon {
+    /// A hundred years. Much longer, and the day on which a claimed coupon expires would be beyond the calendar.
+    pub const MAX_VALID_DAYS: u32 = 36_500;
 }
 
 /// How far seeding is.

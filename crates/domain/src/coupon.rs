@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use async_trait::async_trait;
@@ -9,6 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
 use crate::{CouponId, Money, OrderId, RepositoryError, UserCouponId, UserId};
+
+mod offer;
+
+pub use offer::OfferStatus;
 
 /// The name under which a coupon is claimed and redeemed: 1 to 64 letters, digits, hyphens or underscores of
 /// ASCII, kept in upper case.
@@ -82,6 +87,9 @@ pub struct Coupon {
     pub total_quantity: i64,
     /// How many were issued.
     pub issued_quantity: i64,
+    /// The next ticket that was not handed out yet, from 1. Those before it are held by customers, by a gate that gives
+    /// them to claims, or were given back.
+    pub next_ticket: i64,
 }
 
 /// One customer's copy of a coupon.
@@ -93,7 +101,7 @@ pub struct UserCoupon {
     pub user: UserId,
     /// Which coupon.
     pub coupon: CouponId,
-    /// The place in the queue: 1 is the first that was issued.
+    /// The place in the queue, from 1.
     pub ticket: i64,
     /// When it was claimed.
     pub claimed_at: DateTime<Utc>,
@@ -130,8 +138,11 @@ pub enum ClaimRefusal {
     #[error("it could be claimed until {0}")]
     Ended(DateTime<Utc>),
     /// The customer has it already.
-    #[error("already claimed")]
-    AlreadyClaimed,
+    #[error("already claimed, with ticket {ticket}")]
+    AlreadyClaimed {
+        /// The place in the queue that the customer had.
+        ticket: i64,
+    },
     /// All were issued.
     #[error("sold out")]
     SoldOut,
@@ -189,7 +200,8 @@ impl Coupon {
         Ok(())
     }
 
-    /// Issues the next one to a customer who does not hold it yet.
+    /// Issues one to a customer who does not hold it yet: on the ticket that was handed out to the claim before, or else
+    /// on the next.
     ///
     /// # Errors
     /// [`ClaimRefusal`]; the coupon is then unchanged.
@@ -197,22 +209,31 @@ impl Coupon {
         &mut self,
         id: UserCouponId,
         user: UserId,
+        ticket: Option<i64>,
         now: DateTime<Utc>,
     ) -> Result<UserCoupon, ClaimRefusal> {
         self.check_window(now)?;
-        if self.issued_quantity >= self.total_quantity {
+        if self.remaining() <= 0 {
             return Err(ClaimRefusal::SoldOut);
         }
         self.issued_quantity += 1;
+        let ticket = ticket.unwrap_or_else(|| self.hand_out(1).start);
         Ok(UserCoupon {
             id,
             user,
             coupon: self.id,
-            ticket: self.issued_quantity,
+            ticket,
             claimed_at: now,
             expires_at: self.expiry(now),
             state: UserCouponState::Claimed,
         })
+    }
+
+    /// Hands out the next tickets.
+    pub fn hand_out(&mut self, tickets: i64) -> Range<i64> {
+        let first = self.next_ticket;
+        self.next_ticket += tickets;
+        first..self.next_ticket
     }
 
     /// What it takes off a total: rounded down to 0.01, at most the maximum discount, at most the total.
@@ -319,7 +340,13 @@ pub trait CouponRepository: Send {
         holders: &BTreeSet<(UserId, CouponId)>,
     ) -> Result<BTreeMap<(UserId, CouponId), UserCoupon>, RepositoryError>;
 
-    /// Stores issued coupons with their history and counts them on their coupons.
+    /// Those of these tickets that customers hold.
+    async fn taken_tickets(
+        &mut self,
+        tickets: &BTreeSet<(CouponId, i64)>,
+    ) -> Result<BTreeSet<(CouponId, i64)>, RepositoryError>;
+
+    /// Stores issued coupons with their history, counts them on their coupons, and notes which tickets are handed out.
     ///
     /// MUST fail with [`RepositoryError::Conflict`] rather than issue more than the total quantity, or one
     /// twice to the same customer.
@@ -364,6 +391,7 @@ mod tests {
             valid_days: None,
             total_quantity: 1,
             issued_quantity: 0,
+            next_ticket: 1,
         }
     }
 
@@ -393,7 +421,7 @@ mod tests {
     #[test]
     fn it_is_issued_inside_its_window_and_up_to_its_total() {
         let mut coupon = coupon(Discount::Percent(Decimal::TEN));
-        let mut claim = |at| coupon.issue(UserCouponId(1), UserId(1), at);
+        let mut claim = |at| coupon.issue(UserCouponId(1), UserId(1), None, at);
         assert_eq!(claim(day(0)), Err(ClaimRefusal::NotStarted(day(1))));
         assert_eq!(claim(day(2)), Err(ClaimRefusal::Ended(day(2))));
         assert_eq!(claim(day(1)).map(|issued| issued.ticket), Ok(1));
@@ -401,11 +429,21 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_that_was_handed_out_before_is_kept() {
+        let mut coupon = Coupon { total_quantity: 5, ..coupon(Discount::Percent(Decimal::TEN)) };
+        assert_eq!(coupon.hand_out(coupon.remaining()), 1..6);
+        let mut ticket = |ticket| coupon.issue(UserCouponId(1), UserId(1), ticket, day(1)).unwrap().ticket;
+        assert_eq!([ticket(Some(3)), ticket(None), ticket(Some(1))], [3, 6, 1]);
+        assert_eq!(coupon.remaining(), 2);
+        assert!(coupon.hand_out(0).is_empty());
+    }
+
+    #[test]
     fn the_earlier_end_of_validity_counts() {
         let mut coupon = coupon(Discount::Percent(Decimal::TEN));
         coupon.valid_days = Some(7);
         coupon.valid_until = Some(day(5));
-        let mut issued = coupon.issue(UserCouponId(1), UserId(1), day(1)).unwrap();
+        let mut issued = coupon.issue(UserCouponId(1), UserId(1), None, day(1)).unwrap();
         assert_eq!(issued.expires_at, Some(day(5)));
         assert_eq!(issued.check_usable(day(5)), Err(CouponFault::Expired));
         assert_eq!(issued.redeem(day(4)), Ok(()));
@@ -416,7 +454,7 @@ mod tests {
     fn it_expires_when_its_validity_is_over_and_only_once() {
         let mut coupon = coupon(Discount::Percent(Decimal::TEN));
         coupon.valid_days = Some(7);
-        let mut claimed = coupon.issue(UserCouponId(1), UserId(1), day(1)).unwrap();
+        let mut claimed = coupon.issue(UserCouponId(1), UserId(1), None, day(1)).unwrap();
         assert_eq!(claimed.expire(day(8) - TimeDelta::microseconds(1)), Err(ExpiryRefusal::StillValid));
         assert_eq!(claimed.expire(day(8)), Ok(()));
         assert_eq!(claimed.expire(day(8)), Err(ExpiryRefusal::AlreadyExpired));
@@ -427,10 +465,10 @@ mod tests {
     fn what_was_used_and_what_has_no_end_never_expires() {
         let mut coupon = coupon(Discount::Percent(Decimal::TEN));
         coupon.total_quantity = 2;
-        let mut endless = coupon.issue(UserCouponId(1), UserId(1), day(1)).unwrap();
+        let mut endless = coupon.issue(UserCouponId(1), UserId(1), None, day(1)).unwrap();
         assert_eq!(endless.expire(day(10_000)), Err(ExpiryRefusal::StillValid));
         coupon.valid_days = Some(7);
-        let mut used = coupon.issue(UserCouponId(2), UserId(2), day(1)).unwrap();
+        let mut used = coupon.issue(UserCouponId(2), UserId(2), None, day(1)).unwrap();
         used.redeem(day(2)).unwrap();
         assert_eq!(used.expire(day(9)), Err(ExpiryRefusal::AlreadyUsed));
     }

@@ -57,6 +57,7 @@ fn coupon(id: i64, (fixed, value, minimum): (bool, i64, i64)) -> Coupon {
         valid_days: None,
         total_quantity: 100,
         issued_quantity: 10,
+        next_ticket: 11,
     }
 }
 

@@ -3,11 +3,14 @@
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use jangteo_application::queries::{
-    CatalogueQueries, Direction, Page, PopularProduct, PopularProducts, ProductList, ProductSort, ProductView,
+    CatalogueQueries, Direction, Page, PageRequest, PopularProduct, PopularProducts, ProductList,
+    ProductSort, ProductView,
 };
-use jangteo_domain::{Money, ProductId, RepositoryError, StoreId};
+use jangteo_domain::{Coupon, CouponCode, Money, ProductId, RepositoryError, StoreId};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoColumnRef, JoinType, Order, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use crate::entity::{hourly_sales, products, stores};
 use crate::error::failed;
@@ -83,16 +86,30 @@ impl CatalogueQueries for Store {
             .take();
         let rows = PopularRow::find_by_statement(self.readers().get_database_backend().build(&select));
         let rows = rows.all(self.readers()).await.map_err(failed)?;
-        let products = rows
-            .into_iter()
-            .map(|row| PopularProduct {
-                id: ProductId(row.id),
-                name: row.name,
-                price: Money::from_minor(row.price),
-                sold: row.sold,
-            })
-            .collect();
-        Ok(PopularProducts { products, generated_at })
+        Ok(PopularProducts { products: rows.into_iter().map(PopularProduct::from).collect(), generated_at })
+    }
+
+    async fn best_sellers(&self, limit: u32) -> Result<PopularProducts, RepositoryError> {
+        let generated_at = self.clock().now();
+        let best = products::Entity::find()
+            .select_only()
+            .columns([products::Column::Id, products::Column::Name, products::Column::Price])
+            .column_as(products::Column::SalesVolume, "sold")
+            .filter(on_sale())
+            .filter(products::Column::SalesVolume.gt(0))
+            .order_by_desc(products::Column::SalesVolume)
+            .order_by_asc(products::Column::Id)
+            .limit(u64::from(limit));
+        let rows = best.into_model::<PopularRow>().all(self.readers()).await.map_err(failed)?;
+        Ok(PopularProducts { products: rows.into_iter().map(PopularProduct::from).collect(), generated_at })
+    }
+
+    async fn coupon_offers(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError> {
+        self.find_coupon_offers(page).await
+    }
+
+    async fn coupon_offer(&self, code: CouponCode) -> Result<Option<Coupon>, RepositoryError> {
+        self.find_coupon(&code).await
     }
 }
 
@@ -182,4 +199,10 @@ struct PopularRow {
     name: String,
     price: i64,
     sold: i64,
+}
+
+impl From<PopularRow> for PopularProduct {
+    fn from(row: PopularRow) -> Self {
+        Self { id: ProductId(row.id), name: row.name, price: Money::from_minor(row.price), sold: row.sold }
+    }
 }

@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_domain::coupon::{Coupon, CouponCode, CouponRepository, Redemption, UserCoupon, UserCouponState};
 use jangteo_domain::{CouponId, RepositoryError, UserCouponId, UserId};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, LockBehavior, LockType, SimpleExpr};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, LockBehavior, LockType, Query, SimpleExpr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use crate::entity::{coupon_history, coupons, user_coupons};
 use crate::error::failed;
@@ -83,6 +85,30 @@ impl CouponRepository for Transaction {
             }
         }
         Ok(held)
+    }
+
+    async fn taken_tickets(
+        &mut self,
+        tickets: &BTreeSet<(CouponId, i64)>,
+    ) -> Result<BTreeSet<(CouponId, i64)>, RepositoryError> {
+        let transaction = self.up_to_date().await?;
+        let mut by_coupon: BTreeMap<CouponId, Vec<i64>> = BTreeMap::new();
+        for &(coupon, ticket) in tickets {
+            by_coupon.entry(coupon).or_default().push(ticket);
+        }
+        let mut taken = BTreeSet::new();
+        for (coupon, tickets) in by_coupon {
+            for list in padded(tickets) {
+                let held = user_coupons::Entity::find()
+                    .select_only()
+                    .column(user_coupons::Column::Ticket)
+                    .filter(user_coupons::Column::CouponId.eq(coupon.0))
+                    .filter(user_coupons::Column::Ticket.is_in(list));
+                let held: Vec<i64> = held.into_tuple().all(transaction).await.map_err(failed)?;
+                taken.extend(held.into_iter().map(|ticket| (coupon, ticket)));
+            }
+        }
+        Ok(taken)
     }
 
     async fn issue(&mut self, issued: &[UserCoupon]) -> Result<(), RepositoryError> {
@@ -177,18 +203,36 @@ fn collect(
 }
 
 impl Transaction {
-    /// Guarded: the counter never passes the total quantity, whatever was read before.
+    /// Guarded: the counter never passes the total quantity, whatever was read before. Comes after the rows it counts.
     fn count_issued(&mut self, issued: &[UserCoupon]) {
         let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
         for issued in issued {
             *counts.entry(issued.coupon.0).or_default() += 1;
         }
+        let handed_out = self.handed_out();
         self.writes.update_by_key::<coupons::Entity>(coupons::Column::Id, &counts, |update, count| {
             let counted = Expr::col(coupons::Column::IssuedQuantity).add(count);
             update
                 .col_expr(coupons::Column::IssuedQuantity, counted.clone())
+                .col_expr(coupons::Column::NextTicket, handed_out.clone())
                 .filter(counted.lte(Expr::col(coupons::Column::TotalQuantity)))
         });
+    }
+
+    /// The next ticket of a coupon, above all that its customers hold.
+    fn handed_out(&self) -> SimpleExpr {
+        let larger = match self.writes.backend() {
+            DbBackend::MySql => "GREATEST",
+            _ => "MAX",
+        };
+        let coupon = Expr::col((coupons::Entity, coupons::Column::Id));
+        let above_the_last = Query::select()
+            .expr(Func::coalesce([Func::max(Expr::col(user_coupons::Column::Ticket)).add(1), Expr::val(1)]))
+            .from(user_coupons::Entity)
+            .and_where(Expr::col(user_coupons::Column::CouponId).eq(coupon))
+            .take();
+        let next = Expr::col((coupons::Entity, coupons::Column::NextTicket));
+        Func::cust(larger).args([next, Expr::SubQuery(None, Box::new(above_the_last.into()))]).into()
     }
 }
 

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use jangteo_application::queries::{CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest};
+use jangteo_application::queries::{
+    CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
+};
 use jangteo_domain::order::{AppliedCoupon, Order, OrderLine, OrderStatus};
 use jangteo_domain::{
-    CouponId, Money, OrderId, ProductId, Quantity, RepositoryError, User, UserCouponId, UserId, Wallet,
+    Money, OrderId, ProductId, Quantity, RepositoryError, User, UserCouponId, UserId, Wallet,
 };
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
-use crate::entity::{coupons, ledger_entries, order_items, orders, user_coupons, users, wallets};
+use crate::entity::{ledger_entries, order_items, orders, user_coupons, users, wallets};
 use crate::error::{Corrupt, failed};
-use crate::rows::{order_status, read_ledger_kind, read_order_status, user_coupon_state};
+use crate::rows::{order_status, read_ledger_kind, read_order_status};
 use crate::store::Store;
 
 #[async_trait]
@@ -41,15 +43,15 @@ impl CustomerQueries for Store {
     }
 
     async fn coupons(&self, user: UserId) -> Result<Vec<HeldCoupon>, RepositoryError> {
-        let held = user_coupons::Entity::find()
-            .filter(user_coupons::Column::UserId.eq(user.0))
-            .order_by_asc(user_coupons::Column::ClaimedAt)
-            .order_by_asc(user_coupons::Column::Id)
-            .all(self.readers())
-            .await
-            .map_err(failed)?;
-        let coupons = self.coupons_by_id(held.iter().map(|held| held.coupon_id)).await?;
-        held.into_iter().map(|held| held_coupon(held, &coupons).map_err(RepositoryError::from)).collect()
+        self.find_held_coupons(user).await
+    }
+
+    async fn coupon_history(
+        &self,
+        user: UserId,
+        page: PageRequest,
+    ) -> Result<Page<CouponHistoryLine>, RepositoryError> {
+        self.find_coupon_history(user, page).await
     }
 
     async fn orders(
@@ -75,19 +77,6 @@ impl CustomerQueries for Store {
 }
 
 impl Store {
-    async fn coupons_by_id(
-        &self,
-        ids: impl Iterator<Item = i64>,
-    ) -> Result<BTreeMap<i64, coupons::Model>, RepositoryError> {
-        let ids: Vec<i64> = ids.collect();
-        if ids.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let rows = coupons::Entity::find().filter(coupons::Column::Id.is_in(ids));
-        let rows = rows.all(self.readers()).await.map_err(failed)?;
-        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
-    }
-
     /// Adds the lines and the codes of the coupons.
     async fn with_details(&self, orders: Vec<orders::Model>) -> Result<Vec<Order>, RepositoryError> {
         if orders.is_empty() {
@@ -138,7 +127,7 @@ impl Store {
     }
 }
 
-fn paged<E: EntityTrait>(select: Select<E>, page: PageRequest) -> Select<E> {
+pub(crate) fn paged<E: EntityTrait>(select: Select<E>, page: PageRequest) -> Select<E> {
     select.limit(u64::from(page.size)).offset(u64::from(page.page) * u64::from(page.size))
 }
 
@@ -150,22 +139,6 @@ fn ledger_line(row: ledger_entries::Model) -> Result<LedgerLine, Corrupt> {
         balance_after: Money::from_minor(row.balance_after),
         order: row.order_id.map(OrderId),
         at: row.created_at,
-    })
-}
-
-fn held_coupon(
-    held: user_coupons::Model,
-    coupons: &BTreeMap<i64, coupons::Model>,
-) -> Result<HeldCoupon, Corrupt> {
-    let coupon =
-        coupons.get(&held.coupon_id).ok_or_else(|| Corrupt::new("user_coupons", "coupon_id", held.id))?;
-    Ok(HeldCoupon {
-        coupon: CouponId(held.coupon_id),
-        code: coupon.code.parse().map_err(|_| Corrupt::new("coupons", "code", coupon.id))?,
-        name: coupon.name.clone(),
-        state: user_coupon_state(held.id, &held.status, held.used_at)?,
-        claimed_at: held.claimed_at,
-        expires_at: held.expires_at,
     })
 }
 

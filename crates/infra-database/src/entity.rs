@@ -6,11 +6,13 @@
     reason = "DeriveEntityModel generates public items, whose types must be public too"
 )]
 
+pub mod coupon_gates;
 pub mod coupon_history;
 pub mod coupons;
 pub mod hourly_sales;
 pub mod id_blocks;
 pub mod idempotency_keys;
+pub mod installation;
 pub mod job_leases;
 pub mod ledger_entries;
 pub mod order_items;
@@ -19,6 +21,7 @@ pub mod outbox;
 pub mod payment_history;
 pub mod payments;
 pub mod products;
+pub mod returned_tickets;
 pub mod stock_movements;
 pub mod stores;
 pub mod user_coupons;

@@ -1,7 +1,7 @@
 //! SeaORM behind the ports of [`jangteo_application`]: SQLite and MySQL/MariaDB.
 //!
 //! [`Store`] is the way in. Writes go through one `transaction`, with a file per aggregate; reads that need no
-//! transaction are in `catalogue_queries` and `customer_queries`.
+//! transaction are in `catalogue_queries`, `coupon_queries` and `customer_queries`.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -20,6 +20,8 @@
 mod audit;
 mod catalogue_queries;
 mod coupon;
+mod coupon_places;
+mod coupon_queries;
 mod customer_queries;
 mod entity;
 mod error;

@@ -88,6 +88,7 @@ impl TryFrom<coupons::Model> for Coupon {
             valid_until: row.valid_until,
             total_quantity: row.total_quantity,
             issued_quantity: row.issued_quantity,
+            next_ticket: row.next_ticket,
         })
     }
 }

@@ -9,7 +9,7 @@ use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct, SeedProgre
 use jangteo_domain::product::{StockMovement, StockMovementKind};
 use jangteo_domain::user::Profile;
 use jangteo_domain::wallet::{LedgerEntry, LedgerKind};
-use jangteo_domain::{Money, ProductId, RepositoryError, User, UserId};
+use jangteo_domain::{CouponCode, Money, ProductId, RepositoryError, User, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait,
@@ -25,6 +25,17 @@ use crate::script::Script;
 use crate::store::Store;
 use crate::user::user_row;
 use crate::wallet::ledger_row;
+
+/// A coupon that nobody could use, or for longer than there are dates.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "coupon {code}: it can be used for 1 to {} days after the claim, not for {days}",
+    SeedCoupon::MAX_VALID_DAYS
+)]
+struct ValidDaysOutOfRange {
+    code: CouponCode,
+    days: u32,
+}
 
 /// Rows in one transaction.
 const BATCH: usize = 1000;
@@ -206,16 +217,21 @@ async fn seed_coupons(
         return Ok(0);
     }
     let ids = advance(transaction, "coupons", missing.len()).await?;
-    let mut script = Script::new(transaction.get_database_backend());
     let rows = ids.zip(&missing).map(|(id, coupon)| coupon_row(id, coupon, now));
+    let rows = rows.collect::<Result<Vec<_>, _>>().map_err(|error| RepositoryError::Backend(error.into()))?;
+    let mut script = Script::new(transaction.get_database_backend());
     script.insert(rows);
     script.run(transaction).await?;
     Ok(missing.len())
 }
 
-fn coupon_row(id: i64, coupon: &SeedCoupon, now: DateTime<Utc>) -> coupons::ActiveModel {
+fn coupon_row(
+    id: i64,
+    coupon: &SeedCoupon,
+    now: DateTime<Utc>,
+) -> Result<coupons::ActiveModel, ValidDaysOutOfRange> {
     let (kind, value) = discount(coupon.discount);
-    coupons::ActiveModel {
+    Ok(coupons::ActiveModel {
         id: Set(id),
         code: Set(coupon.code.to_string()),
         name: Set(coupon.name.clone()),
@@ -225,13 +241,19 @@ fn coupon_row(id: i64, coupon: &SeedCoupon, now: DateTime<Utc>) -> coupons::Acti
         max_discount: Set(coupon.max_discount.map(Money::minor)),
         claim_starts_at: Set(coupon.claim_starts_at),
         claim_ends_at: Set(coupon.claim_ends_at),
-        valid_until: Set(None),
-        valid_days: Set(coupon.valid_days.and_then(|days| i32::try_from(days).ok())),
+        valid_until: Set(coupon.valid_until),
+        valid_days: Set(coupon.valid_days.map(|days| valid_days(&coupon.code, days)).transpose()?),
         total_quantity: Set(coupon.total_quantity),
         issued_quantity: Set(0),
+        next_ticket: Set(1),
         created_at: Set(now),
         updated_at: Set(now),
-    }
+    })
+}
+
+fn valid_days(code: &CouponCode, days: u32) -> Result<i32, ValidDaysOutOfRange> {
+    let known = i32::try_from(days).ok().filter(|_| (1..=SeedCoupon::MAX_VALID_DAYS).contains(&days));
+    known.ok_or_else(|| ValidDaysOutOfRange { code: code.clone(), days })
 }
 
 /// Ids that were given by place are not handed out again.

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use jangteo_application::queries::{CatalogueQueries, Page, PopularProducts, ProductList, ProductView};
-use jangteo_domain::{ProductId, RepositoryError};
+use jangteo_application::queries::{
+    CatalogueQueries, Page, PageRequest, PopularProducts, ProductList, ProductView,
+};
+use jangteo_domain::{Coupon, CouponCode, ProductId, RepositoryError};
 use metrics::counter;
 use moka::future::Cache;
 
@@ -138,5 +140,17 @@ impl CatalogueQueries for CachedCatalogue {
             false => self.renew(key, popular).await?,
         };
         Ok(popular.list.clone())
+    }
+
+    async fn best_sellers(&self, limit: u32) -> Result<PopularProducts, RepositoryError> {
+        self.source.best_sellers(limit).await
+    }
+
+    async fn coupon_offers(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError> {
+        self.source.coupon_offers(page).await
+    }
+
+    async fn coupon_offer(&self, code: CouponCode) -> Result<Option<Coupon>, RepositoryError> {
+        self.source.coupon_offer(code).await
     }
 }

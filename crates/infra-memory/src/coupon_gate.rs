@@ -1,51 +1,211 @@
-//! What is known about coupons.
+//! The coupon gate of one instance.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use jangteo_application::CouponGate;
+use jangteo_application::coupon_gate::{Admission, GateAway, Lead, Opening, Settled, Settlement};
 use jangteo_domain::coupon::ClaimRefusal;
 use jangteo_domain::{CouponCode, UserId};
-use moka::sync::Cache;
 
-/// Coupons that are remembered to be sold out.
-const SOLD_OUT: u64 = 10_000;
-/// Claims that are remembered as repeated.
-const HOLDERS: u64 = 200_000;
-
-/// Remembers who holds what and what is sold out. Both stay true once they are: a coupon is never taken back, and
-/// counters only grow.
+/// Keeps the places of each coupon in memory.
 pub struct MemoryCouponGate {
-    sold_out: Cache<CouponCode, ()>,
-    holders: Cache<(CouponCode, UserId), ()>,
+    gates: Mutex<HashMap<CouponCode, Gate>>,
+    leading: Mutex<BTreeSet<CouponCode>>,
+    admission: TimeDelta,
+}
+
+struct Gate {
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
+    tickets: Range<i64>,
+    /// The next ticket that nobody had yet.
+    next: i64,
+    /// Tickets that came back.
+    free: BTreeSet<i64>,
+    /// With their tickets; those who are let in and not settled yet included.
+    holders: HashMap<UserId, i64>,
+    /// Until when those are waited for.
+    pending: HashMap<UserId, DateTime<Utc>>,
+    /// The same, the earliest first.
+    due: BTreeSet<(DateTime<Utc>, UserId)>,
 }
 
 impl MemoryCouponGate {
-    /// A gate that knows nothing yet.
+    /// A gate that knows no coupon yet, and waits so long to hear of a claim that it let in.
     #[must_use]
-    pub fn new() -> Self {
-        Self { sold_out: Cache::new(SOLD_OUT), holders: Cache::new(HOLDERS) }
+    pub fn new(admission: TimeDelta) -> Self {
+        Self { gates: Mutex::default(), leading: Mutex::default(), admission }
     }
-}
 
-impl Default for MemoryCouponGate {
-    fn default() -> Self {
-        Self::new()
+    fn gates(&self) -> MutexGuard<'_, HashMap<CouponCode, Gate>> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leading(&self) -> MutexGuard<'_, BTreeSet<CouponCode>> {
+        self.leading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl CouponGate for MemoryCouponGate {
-    async fn refusal(&self, code: &CouponCode, user: UserId) -> Option<ClaimRefusal> {
-        if self.holders.contains_key(&(code.clone(), user)) {
-            return Some(ClaimRefusal::AlreadyClaimed);
-        }
-        self.sold_out.contains_key(code).then_some(ClaimRefusal::SoldOut)
+    async fn admit(
+        &self,
+        code: &CouponCode,
+        user: UserId,
+        now: DateTime<Utc>,
+    ) -> Result<Admission, GateAway> {
+        let mut gates = self.gates();
+        let Some(gate) = gates.get_mut(code) else { return Ok(Admission::Closed) };
+        Ok(gate.admit(user, now, self.admission))
     }
 
-    async fn learn(&self, code: &CouponCode, user: UserId, refusal: Option<ClaimRefusal>) {
-        match refusal {
-            None | Some(ClaimRefusal::AlreadyClaimed) => self.holders.insert((code.clone(), user), ()),
-            Some(ClaimRefusal::SoldOut) => self.sold_out.insert(code.clone(), ()),
-            Some(ClaimRefusal::Unknown | ClaimRefusal::NotStarted(_) | ClaimRefusal::Ended(_)) => {}
+    async fn open(&self, code: &CouponCode, opening: &Opening) -> Result<(), GateAway> {
+        let mut gates = self.gates();
+        // Openings are rare, and the gates before coupons that are over need not be kept.
+        gates.retain(|_, gate| gate.ends_at > opening.opened_at);
+        if gates.get(code).is_none_or(|gate| gate.tickets.start < opening.tickets.start) {
+            gates.insert(code.clone(), Gate::new(opening));
         }
+        Ok(())
+    }
+
+    async fn settle(&self, code: &CouponCode, settlements: &[Settlement]) -> Result<(), GateAway> {
+        if let Some(gate) = self.gates().get_mut(code) {
+            settlements.iter().for_each(|settlement| gate.settle(settlement));
+        }
+        Ok(())
+    }
+
+    async fn overdue(
+        &self,
+        code: &CouponCode,
+        now: DateTime<Utc>,
+    ) -> Result<BTreeMap<UserId, i64>, GateAway> {
+        let mut gates = self.gates();
+        Ok(gates.get_mut(code).map(|gate| gate.overdue(now, self.admission)).unwrap_or_default())
+    }
+
+    async fn lead(&self, code: &CouponCode) -> Result<Option<Lead>, GateAway> {
+        Ok(self.leading().insert(code.clone()).then_some(Lead(0)))
+    }
+
+    async fn done(&self, code: &CouponCode, _: Lead) -> Result<(), GateAway> {
+        self.leading().remove(code);
+        Ok(())
+    }
+}
+
+impl Gate {
+    fn new(opening: &Opening) -> Self {
+        Self {
+            starts_at: opening.starts_at,
+            ends_at: opening.ends_at,
+            tickets: opening.tickets.clone(),
+            next: opening.tickets.start,
+            free: BTreeSet::new(),
+            holders: opening.holders.iter().map(|(&user, &ticket)| (user, ticket)).collect(),
+            pending: HashMap::new(),
+            due: BTreeSet::new(),
+        }
+    }
+
+    fn admit(&mut self, user: UserId, now: DateTime<Utc>, admission: TimeDelta) -> Admission {
+        if now < self.starts_at {
+            return Admission::Refused(ClaimRefusal::NotStarted(self.starts_at));
+        }
+        if now >= self.ends_at {
+            return Admission::Refused(ClaimRefusal::Ended(self.ends_at));
+        }
+        if let Some(&ticket) = self.holders.get(&user) {
+            return match self.pending.contains_key(&user) {
+                true => Admission::Admitted { ticket },
+                false => Admission::Refused(ClaimRefusal::AlreadyClaimed { ticket }),
+            };
+        }
+        let Some(ticket) = self.take_ticket() else {
+            return match self.due.first() {
+                Some((due, _)) if *due > now => Admission::Refused(ClaimRefusal::SoldOut),
+                Some(_) | None => Admission::Exhausted,
+            };
+        };
+        self.holders.insert(user, ticket);
+        self.wait_for(user, now + admission);
+        Admission::Admitted { ticket }
+    }
+
+    fn wait_for(&mut self, user: UserId, until: DateTime<Utc>) {
+        self.wait_no_longer(user);
+        self.pending.insert(user, until);
+        self.due.insert((until, user));
+    }
+
+    fn wait_no_longer(&mut self, user: UserId) {
+        if let Some(until) = self.pending.remove(&user) {
+            self.due.remove(&(until, user));
+        }
+    }
+
+    /// The smallest that came back, or else the next.
+    fn take_ticket(&mut self) -> Option<i64> {
+        if let Some(free) = self.free.pop_first() {
+            return Some(free);
+        }
+        let next = self.next;
+        self.tickets.contains(&next).then(|| {
+            self.next += 1;
+            next
+        })
+    }
+
+    fn settle(&mut self, settlement: &Settlement) {
+        let Settlement { user, ticket, outcome } = *settlement;
+        let waited_for = self.holders.get(&user) == Some(&ticket) && self.pending.contains_key(&user);
+        if waited_for {
+            self.wait_no_longer(user);
+            self.holders.remove(&user);
+        }
+        let unused = match outcome {
+            Settled::Issued(held) => {
+                self.holders.insert(user, held);
+                false
+            }
+            Settled::Held(held) => {
+                self.holders.insert(user, held);
+                held != ticket
+            }
+            Settled::Returned => true,
+        };
+        if unused && waited_for && self.tickets.contains(&ticket) {
+            self.free.insert(ticket);
+        }
+    }
+
+    fn overdue(&mut self, now: DateTime<Utc>, admission: TimeDelta) -> BTreeMap<UserId, i64> {
+        let users: Vec<UserId> =
+            self.due.iter().take_while(|(due, _)| *due <= now).map(|(_, user)| *user).collect();
+        let mut overdue = BTreeMap::new();
+        for user in users {
+            self.wait_for(user, now + admission);
+            overdue.extend(self.holders.get(&user).map(|&ticket| (user, ticket)));
+        }
+        overdue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jangteo_application::contracts;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn it_keeps_the_contract() {
+        contracts::coupon_gate(Arc::new(MemoryCouponGate::new(TimeDelta::seconds(5)))).await;
     }
 }

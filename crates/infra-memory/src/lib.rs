@@ -1,8 +1,10 @@
-//! The ports of [`jangteo_application`] kept in this process, for one instance: a cache in front of the catalogue and
-//! the gate before coupon claims. Both may forget everything at any moment; the database decides.
+//! The ports of [`jangteo_application`] kept in this process, for one instance: a cache in front of the catalogue, the
+//! gate before coupon claims, and rate limits. All may forget everything at any moment; the database decides.
 
 mod cached_catalogue;
 mod coupon_gate;
+mod rate_limit;
 
 pub use cached_catalogue::{CacheSettings, CachedCatalogue};
 pub use coupon_gate::MemoryCouponGate;
+pub use rate_limit::MemoryRateLimiter;

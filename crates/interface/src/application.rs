@@ -8,21 +8,25 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer};
 use anyhow::Context;
+use chrono::TimeDelta;
 use futures::future::OptionFuture;
 use jangteo_application::charge_wallets::ChargeWallets;
-use jangteo_application::claim_coupons::{ClaimCoupons, CouponClaims};
+use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::operation::Executor;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
-use jangteo_application::{Batcher, BatcherSettings, Clock, Operation};
+use jangteo_application::{
+    Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, Operation, RateLimiter,
+};
 use jangteo_infra_database::{DatabaseSettings, Store};
-use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate};
+use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate, MemoryRateLimiter};
+use jangteo_infra_redis::{Redis, RedisCouponGate, RedisRateLimiter, RedisSettings};
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Shop};
+use crate::http::{self, Limits, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 use crate::worker::{self, Worker};
@@ -81,7 +85,8 @@ impl Application {
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         let store = connect(&settings, Arc::clone(&clock)).await?;
-        let shop = Arc::new(open(&settings, &store, clock));
+        let redis = connect_redis(&settings, &store).await?;
+        let shop = Arc::new(open(&settings, &store, redis, clock));
         let server = serve(listener, &settings, Arc::clone(&shop))?;
         let metrics = shop.metrics.clone();
         let upkeep = tokio::spawn(async move {
@@ -170,7 +175,29 @@ pub(crate) async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> anyho
     connected.with_context(|| format!("cannot open the database {}", settings.database_url))
 }
 
-fn open(settings: &Settings, store: &Store, clock: Arc<dyn Clock>) -> Shop {
+/// Redis, if there is one: what is kept there is kept under the name of the database.
+async fn connect_redis(settings: &Settings, store: &Store) -> anyhow::Result<Option<Redis>> {
+    let Some(url) = settings.redis_url.clone() else { return Ok(None) };
+    let namespace = store.installation().await.context(
+        "the database has no name to keep things in Redis under: is its schema up to date? See `jangteo migrate status`",
+    )?;
+    let timeout = Duration::from_millis(settings.redis_timeout_ms.get());
+    Ok(Some(Redis::start(RedisSettings { url, timeout, namespace }).await?))
+}
+
+/// How long it may take to hear of a claim that was let in: longer than its batch may take.
+const SETTLING: TimeDelta = TimeDelta::seconds(2);
+
+fn coupon_gate(settings: &Settings, redis: Option<&Redis>) -> Arc<dyn CouponGate> {
+    let deadline = TimeDelta::milliseconds(i64::try_from(settings.batch_deadline_ms).unwrap_or(i64::MAX / 2));
+    let admission = deadline + SETTLING;
+    match redis {
+        Some(redis) => Arc::new(RedisCouponGate::new(redis.clone(), admission)),
+        None => Arc::new(MemoryCouponGate::new(admission)),
+    }
+}
+
+fn open(settings: &Settings, store: &Store, redis: Option<Redis>, clock: Arc<dyn Clock>) -> Shop {
     let lanes = settings.batch_lanes.get() as usize;
     let batches = BatcherSettings {
         batch_size: settings.batch_size.get(),
@@ -188,16 +215,31 @@ fn open(settings: &Settings, store: &Store, clock: Arc<dyn Clock>) -> Shop {
     Shop {
         orders: start(PlaceOrders, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
-        claims: CouponClaims::new(Arc::new(MemoryCouponGate::new()), claims),
+        claims: CouponClaims::start(
+            coupon_gate(settings, redis.as_ref()),
+            Arc::new(store.clone()),
+            claims,
+            Arc::clone(&clock),
+        ),
         registrations: start(RegisterUsers, store, &clock, batches),
         catalogue: Arc::new(CachedCatalogue::new(reads.clone(), ages)),
         customers: reads.clone(),
         readiness: reads.clone(),
         audit: reads,
+        limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         clock,
         metrics: telemetry::process_metrics(),
         longest_body: settings.max_body_bytes.get(),
     }
+}
+
+fn limits(settings: &Settings, redis: Option<&Redis>) -> Arc<Limits> {
+    let here = Arc::new(MemoryRateLimiter::new());
+    let limiter: Arc<dyn RateLimiter> = match redis {
+        Some(redis) => Arc::new(RedisRateLimiter::new(redis.clone(), here)),
+        None => here,
+    };
+    Arc::new(Limits::new(settings, limiter))
 }
 
 /// The lanes run on this runtime, not on those of the HTTP workers: they must outlive them.

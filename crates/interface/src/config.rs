@@ -15,15 +15,17 @@ use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile, Provider};
+use jangteo_application::rate_limit::Quota;
 use jangteo_domain::Money;
 use jangteo_domain::wallet::WalletPolicy;
+use jangteo_infra_redis::RedisUrl;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
 mod suggestion;
 mod values;
 
-pub use values::{Authentication, DatabaseUrl, LogFilter, LogFormat};
+pub use values::{Authentication, DatabaseUrl, LogFilter, LogFormat, Switch, TrustedProxies};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -35,6 +37,12 @@ pub struct Settings {
     /// The database.
     #[serde(deserialize_with = "text")]
     pub database_url: DatabaseUrl,
+    /// Redis, which several instances share; unset, one instance keeps everything in memory.
+    #[serde(deserialize_with = "optional_text")]
+    pub redis_url: Option<RedisUrl>,
+    /// How long Redis may take to answer before the shop goes on without it, in milliseconds.
+    #[serde(deserialize_with = "text")]
+    pub redis_timeout_ms: NonZeroU64,
     /// How customers are recognised; needs to be said on an address that others can reach.
     #[serde(deserialize_with = "optional_text")]
     pub auth: Option<Authentication>,
@@ -83,14 +91,41 @@ pub struct Settings {
     /// The longest request body, in bytes.
     #[serde(deserialize_with = "text")]
     pub max_body_bytes: NonZeroUsize,
+    /// Whether requests are limited; unset, on addresses that others can reach.
+    #[serde(deserialize_with = "optional_text")]
+    pub rate_limit: Option<Switch>,
+    /// What a user may read.
+    #[serde(deserialize_with = "text")]
+    pub rate_limit_user_reads: Quota,
+    /// What a user may write.
+    #[serde(deserialize_with = "text")]
+    pub rate_limit_user_writes: Quota,
+    /// How often a user may claim coupons.
+    #[serde(deserialize_with = "text")]
+    pub rate_limit_user_claims: Quota,
+    /// What may be read from an address.
+    #[serde(deserialize_with = "text")]
+    pub rate_limit_address_reads: Quota,
+    /// What may be written from an address.
+    #[serde(deserialize_with = "text")]
+    pub rate_limit_address_writes: Quota,
+    /// How often coupons may be claimed from an address.
+    #[serde(deserialize_with = "text")]
+    pub rate_limit_address_claims: Quota,
+    /// Proxies that say truly for whom they ask.
+    #[serde(deserialize_with = "text")]
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let at_least_one = |number| NonZeroUsize::new(number).expect("a default above zero");
+        let quota = |text: &str| text.parse().expect("a default that is a quota");
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             database_url: DatabaseUrl::default(),
+            redis_url: None,
+            redis_timeout_ms: NonZeroU64::new(200).expect("a default above zero"),
             auth: None,
             wallet_max_balance: Money::from_minor(100_000_000),
             wallet_min_charge: Money::from_minor(100),
@@ -107,6 +142,15 @@ impl Default for Settings {
             job_interval_ms: NonZeroU64::new(60_000).expect("a default above zero"),
             shutdown_timeout_ms: 10_000,
             max_body_bytes: at_least_one(65_536),
+            rate_limit: None,
+            rate_limit_user_reads: quota("200/10s"),
+            rate_limit_user_writes: quota("50/10s"),
+            rate_limit_user_claims: quota("10/10s"),
+            // Many users may share an address: a household, an office, a mobile network.
+            rate_limit_address_reads: quota("2000/10s"),
+            rate_limit_address_writes: quota("500/10s"),
+            rate_limit_address_claims: quota("100/10s"),
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 }
@@ -220,6 +264,16 @@ impl Settings {
     #[must_use]
     pub fn wallet_policy(&self) -> WalletPolicy {
         WalletPolicy { min_charge: self.wallet_min_charge, max_balance: self.wallet_max_balance }
+    }
+
+    /// Whether requests are limited: unless said otherwise, when others than this machine can send them.
+    #[must_use]
+    pub fn limits_requests(&self) -> bool {
+        match self.rate_limit {
+            Some(Switch::On) => true,
+            Some(Switch::Off) => false,
+            None => !self.listen.ip().is_loopback(),
+        }
     }
 
     /// How long stopping may take.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, route};
+use jangteo_application::CouponClaims;
 use jangteo_application::charge_wallets::ChargeWallets;
-use jangteo_application::claim_coupons::CouponClaims;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries, Readiness};
 use jangteo_application::register_users::RegisterUsers;
@@ -13,12 +13,16 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 mod audit;
 mod body;
+mod client_address;
+mod coupon_history;
+mod coupon_offers;
 mod coupons;
 mod docs;
 mod endpoint;
 mod error;
 mod exact;
 mod headers;
+mod limits;
 mod observe;
 mod operations;
 mod orders;
@@ -34,6 +38,7 @@ pub use docs::openapi;
 
 pub(crate) use audit::AuditBody;
 pub(crate) use error::{OrderFault, Problem, Reason};
+pub(crate) use limits::Limits;
 
 use endpoint::Endpoint;
 use error::ApiError;
@@ -49,6 +54,8 @@ pub(crate) struct Shop {
     pub(crate) customers: Arc<dyn CustomerQueries>,
     pub(crate) readiness: Arc<dyn Readiness>,
     pub(crate) audit: Arc<dyn Audit>,
+    /// None when requests are not limited.
+    pub(crate) limits: Option<Arc<Limits>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: PrometheusHandle,
     /// The most bytes that a request body may have.
@@ -61,7 +68,9 @@ fn api() -> Vec<Endpoint> {
         products::endpoints(),
         orders::endpoints(),
         wallets::endpoints(),
+        coupon_offers::endpoints(),
         coupons::endpoints(),
+        coupon_history::endpoints(),
         users::endpoints(),
         statistics::endpoints(),
         audit::endpoints(),
@@ -75,9 +84,9 @@ fn api() -> Vec<Endpoint> {
 /// Routes requests to handlers.
 pub(crate) fn configure(config: &mut ServiceConfig, shop: Arc<Shop>) {
     let nothing_here = || async { Err::<String, _>(ApiError::from(Problem::NoSuchPath)) };
-    config.default_service(route().to(nothing_here).wrap(Observe::new("unmatched", Arc::clone(&shop.clock))));
+    config.default_service(route().to(nothing_here).wrap(Observe::new("unmatched", &shop.clock, None)));
     for endpoint in api().into_iter().chain(docs::endpoints()) {
-        config.service(endpoint.into_service(&shop.clock));
+        config.service(endpoint.into_service(&shop.clock, shop.limits.as_ref()));
     }
     config.app_data(Data::from(shop));
 }

@@ -92,6 +92,7 @@ impl Problem {
             Self::NoSuchUser => both("존재하지 않는 사용자입니다.", "There is no such user."),
             Self::NoSuchProduct => both("존재하지 않는 상품입니다.", "There is no such product."),
             Self::NoSuchOrder => both("존재하지 않는 주문입니다.", "There is no such order."),
+            Self::NoSuchCoupon => both("존재하지 않는 쿠폰입니다.", "There is no such coupon."),
             Self::MethodNotAllowed { allowed } => both(
                 format!("지원하지 않는 메서드입니다. 사용할 수 있는 메서드: {allowed}"),
                 format!("This path does not know the method; it knows {allowed}."),
@@ -103,6 +104,10 @@ impl Problem {
             Self::NotJson => both(
                 "Content-Type은 application/json (UTF-8)이어야 합니다.",
                 "The Content-Type must be application/json, in UTF-8.",
+            ),
+            Self::TooManyRequests { seconds } => both(
+                format!("요청이 너무 많습니다. {seconds}초 후에 다시 시도해 주세요."),
+                format!("There are too many requests; please try again in {seconds} s."),
             ),
             Self::KeyReused => both(
                 "이 Idempotency-Key는 이미 다른 요청에 사용되었습니다.",
@@ -174,7 +179,7 @@ impl Reason {
             Self::Coupon(CouponFault::BelowMinimum { .. }) => "COUPON_BELOW_MINIMUM",
             Self::Claim(ClaimRefusal::NotStarted(_)) => "COUPON_NOT_STARTED",
             Self::Claim(ClaimRefusal::Ended(_)) => "COUPON_ENDED",
-            Self::Claim(ClaimRefusal::AlreadyClaimed) => "COUPON_ALREADY_CLAIMED",
+            Self::Claim(ClaimRefusal::AlreadyClaimed { .. }) => "COUPON_ALREADY_CLAIMED",
             Self::Claim(ClaimRefusal::SoldOut) => "COUPON_SOLD_OUT",
         }
     }
@@ -296,7 +301,7 @@ fn claim(refusal: &ClaimRefusal) -> Both {
             format!("발급 기간이 {}에 끝났습니다.", at.format(MOMENT)),
             format!("It could be claimed until {}.", at.format(MOMENT)),
         ),
-        ClaimRefusal::AlreadyClaimed => both("이미 발급받았습니다.", "You have it already."),
+        ClaimRefusal::AlreadyClaimed { .. } => both("이미 발급받았습니다.", "You have it already."),
         ClaimRefusal::SoldOut => both("모두 소진되었습니다.", "All have been issued."),
     }
 }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditReport};
 use jangteo_application::queries::{
-    CatalogueQueries, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest, PopularProducts,
-    ProductList, ProductView, Readiness,
+    CatalogueQueries, CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
+    PopularProducts, ProductList, ProductView, Readiness,
 };
 use jangteo_domain::order::OrderStatus;
-use jangteo_domain::{Order, OrderId, ProductId, RepositoryError, User, UserId, Wallet};
+use jangteo_domain::{Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, User, UserId, Wallet};
 use jangteo_infra_database::Store;
 use tokio::runtime::Handle;
 
@@ -68,6 +68,22 @@ impl CatalogueQueries for Reads {
     async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError> {
         self.at_home(move |store| async move { store.popular(days, limit).await }).await
     }
+
+    async fn best_sellers(&self, limit: u32) -> Result<PopularProducts, RepositoryError> {
+        self.at_home(move |store| async move { store.best_sellers(limit).await }).await
+    }
+
+    async fn coupon_offers(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError> {
+        self.at_home(move |store| async move { store.coupon_offers(page).await }).await
+    }
+
+    async fn coupon_offer(&self, code: CouponCode) -> Result<Option<Coupon>, RepositoryError> {
+        self.at_home(move |store| {
+            let code = code.clone();
+            async move { store.coupon_offer(code).await }
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -86,6 +102,14 @@ impl CustomerQueries for Reads {
 
     async fn coupons(&self, user: UserId) -> Result<Vec<HeldCoupon>, RepositoryError> {
         self.at_home(move |store| async move { CustomerQueries::coupons(&store, user).await }).await
+    }
+
+    async fn coupon_history(
+        &self,
+        user: UserId,
+        page: PageRequest,
+    ) -> Result<Page<CouponHistoryLine>, RepositoryError> {
+        self.at_home(move |store| async move { store.coupon_history(user, page).await }).await
     }
 
     async fn orders(

@@ -1,101 +1,83 @@
-use std::env;
 use std::process::Child;
-use std::sync::OnceLock;
 use std::thread;
 
-use testcontainers_modules::mariadb::Mariadb;
-use testcontainers_modules::testcontainers::Container;
+use testcontainers_modules::testcontainers::{Container, Image};
 
-use crate::TestDatabase;
-use crate::database::{self, DatabaseName};
 use crate::last_will::LastWill;
 
-mod docker;
-mod local;
+pub(crate) mod docker;
+pub(crate) mod local;
 
-/// How a server is to be started.
-#[derive(Clone, Copy, Debug)]
-pub struct ServerOptions {
-    /// Flush the log at every commit, as in production. Tests need no durability and are faster without.
-    pub durable: bool,
-    /// InnoDB's buffer pool, in MiB.
-    pub buffer_pool_mib: u32,
+/// There is no server of this kind to be had; the message says why and what to install.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} is needed, and none could be started:\n\
+     - Docker: {docker}\n\
+     - on this machine: {local}\n\
+     Do one of these, then run again:\n\
+     {}\n\
+     - start a Docker engine",
+    kind.name,
+    kind.remedies
+)]
+pub struct NoServer {
+    kind: &'static Kind,
+    /// Why there is no container.
+    docker: String,
+    /// Why there is no server on this machine.
+    local: String,
 }
 
-/// What tests use: not durable, 128 MiB.
-impl Default for ServerOptions {
-    fn default() -> Self {
-        Self { durable: false, buffer_pool_mib: 128 }
-    }
-}
-
-impl ServerOptions {
-    /// Server arguments, all of them understood by both MariaDB and MySQL 8.
-    fn arguments(self) -> Vec<String> {
-        let mut arguments = vec![
-            // Every test has a pool of its own, and they run side by side.
-            "--max-connections=1000".to_owned(),
-            format!("--innodb-buffer-pool-size={}M", self.buffer_pool_mib),
-            "--skip-log-bin".to_owned(),
-            "--performance-schema=OFF".to_owned(),
-        ];
-        if self.durable {
-            arguments.push("--innodb-flush-log-at-trx-commit=1".to_owned());
-            // With a small redo log, a load that writes as fast as it can waits for checkpoints.
-            arguments.push("--innodb-log-file-size=1024M".to_owned());
-        } else {
-            arguments.push("--innodb-flush-log-at-trx-commit=0".to_owned());
-            arguments.push("--innodb-doublewrite=OFF".to_owned());
-        }
-        arguments
-    }
-}
-
-/// A MariaDB or MySQL server on which databases may be created and dropped.
-///
-/// A server that was started for this value stops when it is dropped, and at the latest when the process ends,
-/// however it ends.
+/// A kind of server, as told to a person who has none.
 #[derive(Debug)]
-pub struct MysqlServer {
-    url: String,
-    // Never read: it is held for its `Drop`.
-    _keeper: Keeper,
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// What makes the tests find one, a line each.
+    pub(crate) remedies: &'static str,
 }
 
-/// What keeps a server up, and takes it down on `Drop`.
-#[derive(Debug)]
-enum Keeper {
-    /// Not ours to stop.
-    Given,
-    Container {
-        _container: Box<ServerContainer>,
-    },
-    Process {
-        _process: ServerProcess,
-    },
+/// Starts a container or, failing that, a server on this machine. Their errors are reasons, for a person.
+pub(crate) fn start<T: Send>(
+    kind: &'static Kind,
+    in_container: impl FnOnce() -> Result<T, String> + Send,
+    on_this_machine: impl FnOnce() -> Result<T, String>,
+) -> Result<T, NoServer> {
+    // On a thread of its own, as a container is started on a runtime, which async code must not enter.
+    let docker = thread::scope(|scope| {
+        scope
+            .spawn(
+                || if docker::engine_answers() { in_container() } else { Err(docker::NO_ENGINE.to_owned()) },
+            )
+            .join()
+    });
+    docker
+        .unwrap_or_else(|_| Err("starting a container panicked".to_owned()))
+        .or_else(|docker| on_this_machine().map_err(|local| NoServer { kind, docker, local }))
 }
 
+/// A container that goes away when this value is dropped, and at the latest when the process ends.
 #[derive(Debug)]
-struct ServerContainer {
+pub(crate) struct ServerContainer<I: Image> {
     /// Removes itself on `Drop`. Never `None` before.
-    container: Option<Container<Mariadb>>,
+    container: Option<Container<I>>,
     /// Removes the container when the process ends without `Drop`.
     _will: LastWill,
 }
 
 /// On a thread of its own, as the container drops a runtime, which async code must not.
-impl Drop for ServerContainer {
+impl<I: Image> Drop for ServerContainer<I> {
     fn drop(&mut self) {
         let container = self.container.take();
-        let _ = thread::spawn(move || drop(container)).join();
+        let _ = thread::scope(|scope| scope.spawn(|| drop(container)).join());
     }
 }
 
+/// A server on this machine that goes away when this value is dropped, and at the latest when the process ends.
 #[derive(Debug)]
-struct ServerProcess {
-    server: Child,
+pub(crate) struct ServerProcess {
+    pub(crate) server: Child,
     /// Kills the server and removes its folder.
-    will: LastWill,
+    pub(crate) will: LastWill,
 }
 
 impl Drop for ServerProcess {
@@ -103,78 +85,5 @@ impl Drop for ServerProcess {
         self.will.execute();
         // Reaped here: the will waits for the process to be gone before it removes the folder.
         let _ = self.server.wait();
-    }
-}
-
-/// There is no MariaDB or MySQL to be had; the message says why and what to install.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "MariaDB or MySQL is needed, and none could be started:\n\
-     - Docker: {docker}\n\
-     - on this machine: {local}\n\
-     Do one of these, then run again:\n\
-     - apt-get install mariadb-server-core mariadb-client-core   (Debian, Ubuntu)\n\
-     - dnf install mariadb-server   (Fedora)\n\
-     - brew install mariadb   (macOS)\n\
-     - start a Docker engine\n\
-     - for tests, set TEST_MYSQL_URL=mysql://root@127.0.0.1:3306 to a server on which they may create databases"
-)]
-pub struct NoServer {
-    /// Why there is no container.
-    docker: String,
-    /// Why there is no server on this machine.
-    local: String,
-}
-
-impl MysqlServer {
-    /// Starts a server in a container or on this machine, whatever `TEST_MYSQL_URL` says: with these options.
-    /// Blocks: call it from [`tokio::task::spawn_blocking`] in async code.
-    ///
-    /// # Errors
-    ///
-    /// [`NoServer`] when none could be started.
-    pub fn start(options: ServerOptions) -> Result<Self, NoServer> {
-        // On a thread of its own, as a container is started on a runtime, which async code must not enter.
-        let docker = thread::scope(|scope| scope.spawn(|| docker::start(options)).join());
-        docker
-            .unwrap_or_else(|_| Err("starting a container panicked".to_owned()))
-            .or_else(|docker| local::start(options).map_err(|local| NoServer { docker, local }))
-    }
-
-    /// The server's URL without a database, such as `mysql://root@127.0.0.1:3306`.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Creates an empty database with a name of its own.
-    ///
-    /// # Panics
-    ///
-    /// When the server does not answer or refuses.
-    pub async fn database(&self) -> TestDatabase {
-        match DatabaseName::create(&self.url).await {
-            Ok(name) => TestDatabase::on_mysql(&self.url, name),
-            Err(error) => panic!("cannot create a database for a test: {error}"),
-        }
-    }
-
-    /// The one server of this test process, started by the first test that asks.
-    pub(crate) async fn shared() -> &'static Self {
-        static SHARED: OnceLock<Result<MysqlServer, String>> = OnceLock::new();
-        let shared = tokio::task::spawn_blocking(|| SHARED.get_or_init(Self::given_or_started)).await;
-        match shared.expect("starting a server does not panic") {
-            Ok(server) => server,
-            Err(reason) => panic!("{reason}"),
-        }
-    }
-
-    /// The error is the reason, for a person.
-    fn given_or_started() -> Result<Self, String> {
-        let Ok(url) = env::var("TEST_MYSQL_URL") else {
-            return Self::start(ServerOptions::default()).map_err(|error| error.to_string());
-        };
-        database::drop_abandoned(&url)
-            .map_err(|error| format!("the server named by TEST_MYSQL_URL cannot be used: {error}"))?;
-        Ok(Self { url, _keeper: Keeper::Given })
     }
 }

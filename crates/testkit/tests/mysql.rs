@@ -82,7 +82,8 @@ async fn a_dropped_server_answers_no_more() {
 
 #[tokio::test]
 async fn a_server_goes_with_its_process_even_if_that_is_killed() {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_testkit-mysql"))
+    let mut process = Command::new(env!("CARGO_BIN_EXE_testkit-server"))
+        .arg("mysql")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

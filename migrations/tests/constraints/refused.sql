@@ -67,3 +67,10 @@ INSERT INTO payment_history VALUES (9, 1, 'PENDING', 'COMPLETED', NULL, '2026-11
 UPDATE ledger_entries SET user_id = 2 -- fk_ledger_entries_user_id
 UPDATE stock_movements SET product_id = 9 -- fk_stock_movements_product_id
 UPDATE hourly_sales SET product_id = 9 -- fk_hourly_sales_product_id
+UPDATE coupon_gates SET last_ticket = first_ticket - 2 -- ck_coupon_gates_tickets
+UPDATE coupon_gates SET first_ticket = 0 WHERE first_ticket = 3 -- ck_coupon_gates_first_ticket
+UPDATE coupon_gates SET coupon_id = 9 WHERE first_ticket = 3 -- fk_coupon_gates_coupon_id
+INSERT INTO coupon_gates VALUES (1, 3, 5, '2026-11-21 10:00:00') -- pk_coupon_gates
+UPDATE returned_tickets SET ticket = 0 -- ck_returned_tickets_ticket
+UPDATE returned_tickets SET coupon_id = 9 -- fk_returned_tickets_coupon_id
+INSERT INTO returned_tickets VALUES (1, 3, '2026-11-21 10:00:00') -- pk_returned_tickets

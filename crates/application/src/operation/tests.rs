@@ -213,7 +213,7 @@ fn every_outcome_is_read_as_it_was_written() {
         ClaimRefusal::Unknown,
         ClaimRefusal::NotStarted(at),
         ClaimRefusal::Ended(at),
-        ClaimRefusal::AlreadyClaimed,
+        ClaimRefusal::AlreadyClaimed { ticket: 7 },
         ClaimRefusal::SoldOut,
     ] {
         round_trips::<ClaimCoupons>(Err(refusal));

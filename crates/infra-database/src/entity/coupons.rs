@@ -24,6 +24,8 @@ pub struct Model {
     pub valid_days: Option<i32>,
     pub total_quantity: i64,
     pub issued_quantity: i64,
+    /// The next ticket that was not handed out yet.
+    pub next_ticket: i64,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }

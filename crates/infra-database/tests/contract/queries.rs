@@ -6,11 +6,12 @@ use jangteo_application::queries::{
 };
 use jangteo_domain::ProductId;
 
-use crate::support::{Shop, order, request};
+use crate::support::{Shop, money, order, request};
 
 crate::on_both_databases! {
     products_are_listed_in_pages_and_ids_break_ties
     popular_products_are_those_sold_most
+    best_sellers_are_those_sold_most_of_all_time
 }
 
 async fn products_are_listed_in_pages_and_ids_break_ties(shop: Shop) {
@@ -48,4 +49,24 @@ async fn popular_products_are_those_sold_most(shop: Shop) {
     );
     assert_eq!(shop.store.popular(1, 50).await.unwrap().products.len(), 3);
     shop.assert_audit_is_clean().await;
+}
+
+async fn best_sellers_are_those_sold_most_of_all_time(shop: Shop) {
+    let shop = shop.stocked(1, 6, 100, 1).await;
+    let orders = shop.batcher(PlaceOrders);
+    let lines = [(2, 3), (3, 1), (4, 3), (5, 9), (6, 9)];
+    assert!(order(&orders, request(1, &lines, None)).await.unwrap().outcome.is_ok());
+    // Long ago; and what is not on sale any more is not shown.
+    shop.tamper("UPDATE hourly_sales SET hour = 1").await;
+    shop.tamper("UPDATE products SET active = 0 WHERE id = 5").await;
+    shop.tamper("UPDATE products SET deleted_at = created_at WHERE id = 6").await;
+    let best = async |limit| {
+        let best = shop.store.best_sellers(limit).await.unwrap().products;
+        best.iter().map(|product| (product.id.0, product.sold)).collect::<Vec<_>>()
+    };
+    assert_eq!(best(50).await, [(2, 3), (4, 3), (3, 1)]);
+    assert_eq!(best(1).await, [(2, 3)]);
+    let first = shop.store.best_sellers(1).await.unwrap().products.remove(0);
+    assert_eq!((first.name.as_str(), first.price), ("Product 2", money("10")));
+    assert!(shop.store.popular(30, 50).await.unwrap().products.is_empty());
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jangteo_application::charge_wallets::{Charge, ChargeWallets};
-use jangteo_application::claim_coupons::{Claim, ClaimCoupons};
+use jangteo_application::claim_coupons::{Claim, ClaimCoupons, Place};
 use jangteo_application::operation::{Executor, Operation, Reply, Submission};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct, Seeder};
@@ -57,6 +57,7 @@ impl Shop {
                 max_discount: None,
                 claim_starts_at: now - chrono::TimeDelta::days(1),
                 claim_ends_at: now + chrono::TimeDelta::days(1),
+                valid_until: None,
                 valid_days: Some(7),
                 total_quantity: coupons,
             }],
@@ -153,5 +154,6 @@ pub(crate) async fn charge(
 }
 
 pub(crate) async fn claim(claims: &Batcher<ClaimCoupons>, user: i64, text: &str) -> Reply<ClaimCoupons> {
-    claims.submit(unkeyed(Claim { user: UserId(user), code: code(text) })).await
+    let place = Place::Ungated;
+    claims.submit(unkeyed(Claim { user: UserId(user), code: code(text), place })).await
 }

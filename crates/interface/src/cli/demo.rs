@@ -1,11 +1,11 @@
 //! A shop to look around in.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use jangteo_application::Clock;
 use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct};
-use jangteo_domain::Money;
 use jangteo_domain::coupon::Discount;
 use jangteo_domain::user::Profile;
+use jangteo_domain::{CouponCode, Money};
 use rust_decimal::Decimal;
 
 const PRODUCTS: [(&str, &str, i64, i64); 12] = [
@@ -32,6 +32,7 @@ const CUSTOMERS: [(&str, &str, i64); 5] = [
 ];
 
 pub(super) fn plan(clock: &dyn Clock) -> SeedPlan {
+    let now = clock.now();
     SeedPlan {
         users: CUSTOMERS.into_iter().map(|(name, email, won)| (profile(name, email), whole(won))).collect(),
         products: PRODUCTS
@@ -44,8 +45,11 @@ pub(super) fn plan(clock: &dyn Clock) -> SeedPlan {
             })
             .collect(),
         coupons: vec![
-            coupon("WELCOME10", Discount::Percent(Decimal::TEN), Money::ZERO, 1000, clock),
-            coupon("FLASH5000", Discount::Fixed(whole(5_000)), whole(20_000), 100, clock),
+            coupon(code("WELCOME10"), Discount::Percent(Decimal::TEN), 1000, now),
+            SeedCoupon {
+                min_order_amount: whole(20_000),
+                ..coupon(code("FLASH5000"), Discount::Fixed(whole(5_000)), 100, now)
+            },
         ],
     }
 }
@@ -62,23 +66,26 @@ fn whole(units: i64) -> Money {
     Money::from_minor(units * 100)
 }
 
-/// A coupon that can be claimed for a year from now.
+fn code(text: &str) -> CouponCode {
+    text.parse().expect("a coupon code")
+}
+
+/// A coupon for any order, that can be claimed for a year from now and used forever.
 pub(super) fn coupon(
-    code: &str,
+    code: CouponCode,
     discount: Discount,
-    min_order_amount: Money,
     total_quantity: i64,
-    clock: &dyn Clock,
+    now: DateTime<Utc>,
 ) -> SeedCoupon {
-    let now = clock.now();
     SeedCoupon {
-        code: code.parse().expect("a coupon code"),
-        name: code.to_owned(),
+        name: code.to_string(),
+        code,
         discount,
-        min_order_amount,
+        min_order_amount: Money::ZERO,
         max_discount: None,
         claim_starts_at: now - TimeDelta::days(1),
         claim_ends_at: now + TimeDelta::days(365),
+        valid_until: None,
         valid_days: None,
         total_quantity,
     }

@@ -1,21 +1,20 @@
 //! Filling the shop.
 
-use std::str::FromStr;
+use std::collections::BTreeSet;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
-use jangteo_application::SystemClock;
-use jangteo_application::seeding::{SeedPlan, SeedProduct, SeedProgress, Seeder};
-use jangteo_domain::coupon::Discount;
+use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct, SeedProgress, Seeder};
+use jangteo_application::{Clock, SystemClock};
+use jangteo_domain::Money;
 use jangteo_domain::user::Profile;
-use jangteo_domain::{CouponCode, Money};
-use rust_decimal::Decimal;
 
-use super::demo::coupon;
 use super::output::{counted, tell};
 use super::serve::bring_up_to_date;
 use super::{open, settings};
 use crate::config::Sources;
+
+mod campaign;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -31,9 +30,28 @@ pub(super) struct Arguments {
     /// What is in each new wallet
     #[arg(long, value_name = "B", default_value = "100000", value_parser = balance)]
     balance: Money,
-    /// A coupon, as CODE:PERCENT:10:QTY or CODE:FIXED:5000:QTY; repeatable
-    #[arg(long = "coupon", value_name = "CODE:TYPE:VALUE:QTY")]
-    coupons: Vec<CouponOffer>,
+    /// A coupon, as CODE:PERCENT:10:QTY or CODE:FIXED:5000:QTY, then perhaps terms; repeatable
+    ///
+    /// Terms follow as ,KEY=VALUE each. Those that are left out are as in brackets.
+    ///
+    ///   starts=TIME  from when it can be claimed [yesterday]
+    ///   ends=TIME    until when it can be claimed [a year from now, or from starts if that is later]
+    ///   until=TIME   until when a claimed one can be used [forever]
+    ///   days=N       for how many days after the claim it can be used, up to 36500 [forever]
+    ///   min=AMOUNT   the least total of an order to use it on [0]
+    ///   max=AMOUNT   the most it takes off [no limit]
+    ///   name=TEXT    a title for people, up to 100 characters and no comma [the code]
+    ///
+    /// TIME is as 2026-12-01T00:00:00Z, or counts from now: +90s, -5m, +1h, +7d. For example
+    ///
+    ///   --coupon 'FLASH:FIXED:5000:1000,starts=+1h,ends=+2h,min=20000,days=30,name=Black Friday'
+    #[arg(
+        long = "coupon",
+        value_name = "CODE:TYPE:VALUE:QTY[,KEY=VALUE]...",
+        value_parser = campaign,
+        verbatim_doc_comment
+    )]
+    coupons: Vec<SeedCoupon>,
 }
 
 impl Arguments {
@@ -47,43 +65,8 @@ fn balance(text: &str) -> Result<Money, String> {
     if balance.is_negative() { Err("a balance is never negative".to_owned()) } else { Ok(balance) }
 }
 
-/// `CODE:PERCENT:10:QTY` or `CODE:FIXED:5000:QTY`.
-#[derive(Debug, Clone)]
-struct CouponOffer {
-    code: CouponCode,
-    discount: Discount,
-    quantity: i64,
-}
-
-impl FromStr for CouponOffer {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let [code, kind, value, quantity] = text.split(':').collect::<Vec<_>>()[..] else {
-            return Err("must be CODE:PERCENT:10:QTY or CODE:FIXED:5000:QTY".to_owned());
-        };
-        let code =
-            code.parse().map_err(|error: jangteo_domain::coupon::CouponCodeError| error.to_string())?;
-        let discount = match kind {
-            "PERCENT" => Decimal::from_str_exact(value)
-                .ok()
-                .filter(|percent| {
-                    *percent > Decimal::ZERO && *percent <= Decimal::ONE_HUNDRED && percent.scale() <= 2
-                })
-                .map(Discount::Percent)
-                .ok_or("a percentage is above 0, at most 100, and has at most two decimals")?,
-            "FIXED" => value
-                .parse()
-                .ok()
-                .filter(|amount| *amount > Money::ZERO)
-                .map(Discount::Fixed)
-                .ok_or("an amount is above 0 and has at most two decimals")?,
-            _ => return Err("the type must be PERCENT or FIXED".to_owned()),
-        };
-        let quantity = quantity.parse().ok().filter(|quantity| *quantity > 0);
-        let quantity = quantity.ok_or("the quantity must be a whole number above 0")?;
-        Ok(Self { code, discount, quantity })
-    }
+fn campaign(text: &str) -> Result<SeedCoupon, String> {
+    campaign::parse(text, SystemClock.now())
 }
 
 pub(super) async fn run(sources: &Sources, arguments: &Arguments) -> anyhow::Result<()> {
@@ -92,6 +75,7 @@ pub(super) async fn run(sources: &Sources, arguments: &Arguments) -> anyhow::Res
         "nothing to seed: say what there should be, such as \
          `jangteo seed --users 100 --products 20 --coupon WELCOME10:PERCENT:10:1000`"
     );
+    given_once(&arguments.coupons)?;
     let store = open(&settings(sources)?).await?;
     bring_up_to_date(&store, false).await?;
     let report = store.seed(&plan(arguments), &show).await.context("cannot fill the shop")?;
@@ -99,6 +83,14 @@ pub(super) async fn run(sources: &Sources, arguments: &Arguments) -> anyhow::Res
     let (users, products) = (counted(report.users, "user"), counted(report.products, "product"));
     tell(&format!("\rcreated {users}, {products}, {}\n", counted(report.coupons, "coupon")));
     Ok(())
+}
+
+fn given_once(coupons: &[SeedCoupon]) -> anyhow::Result<()> {
+    let mut codes = BTreeSet::new();
+    match coupons.iter().find(|coupon| !codes.insert(&coupon.code)) {
+        Some(coupon) => bail!("the coupon {} is given twice: what should it be?", coupon.code),
+        None => Ok(()),
+    }
 }
 
 /// A line that is written over, as there may be thousands of steps.
@@ -112,13 +104,7 @@ fn plan(arguments: &Arguments) -> SeedPlan {
     SeedPlan {
         users: (1..=arguments.users).map(|number| (customer(number), arguments.balance)).collect(),
         products: (1..=arguments.products).map(|number| product(number, arguments.stock)).collect(),
-        coupons: arguments
-            .coupons
-            .iter()
-            .map(|offer| {
-                coupon(offer.code.as_str(), offer.discount, Money::ZERO, offer.quantity, &SystemClock)
-            })
-            .collect(),
+        coupons: arguments.coupons.clone(),
     }
 }
 

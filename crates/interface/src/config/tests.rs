@@ -94,6 +94,38 @@ fn an_address_that_others_reach_needs_the_authentication_said() {
 }
 
 #[test]
+fn requests_are_limited_where_others_can_send_them_unless_it_is_said_otherwise() {
+    let limited = |environment: &[(&str, &str)]| load(environment, &[]).unwrap().limits_requests();
+    let reachable = [("JANGTEO_LISTEN", "0.0.0.0:8080"), ("JANGTEO_AUTH", "header")];
+    assert!(!limited(&[]));
+    assert!(limited(&reachable));
+    assert!(limited(&[("JANGTEO_RATE_LIMIT", "on")]));
+    assert!(!limited(&[reachable[0], reachable[1], ("JANGTEO_RATE_LIMIT", "off")]));
+}
+
+#[test]
+fn quotas_are_requests_in_a_time() {
+    let environment = [("JANGTEO_RATE_LIMIT_USER_READS", "7/1m")];
+    let toml = Some("rate_limit_address_claims = \"1000/1h\"");
+    let settings = load_with_file(toml, &environment, &[]).unwrap();
+    assert_eq!(settings.rate_limit_user_reads.to_string(), "7/1m");
+    assert_eq!(settings.rate_limit_address_claims.to_string(), "1000/1h");
+    assert_eq!(settings.rate_limit_user_writes.to_string(), "50/10s");
+}
+
+#[test]
+fn trusted_proxies_are_addresses_and_networks() {
+    let environment = [("JANGTEO_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.7,2001:db8::/32")];
+    let proxies = load(&environment, &[]).unwrap().trusted_proxies;
+    for trusted in ["10.255.0.1", "192.0.2.7", "2001:db8:1::1"] {
+        assert!(proxies.contain(trusted.parse().unwrap()), "{trusted}");
+    }
+    for other in ["11.0.0.1", "192.0.2.8", "2001:db9::1", "::1"] {
+        assert!(!proxies.contain(other.parse().unwrap()), "{other}");
+    }
+}
+
+#[test]
 fn a_file_that_is_asked_for_must_exist() {
     let sources = Sources { file: Some("missing.toml".into()), ..Sources::default() };
     assert!(message(Settings::load(&sources)).contains("missing.toml"));
@@ -108,6 +140,18 @@ fn a_refusal_gives_the_reason_and_what_would_do_and_nothing_of_the_parser() {
             "invalid socket address syntax; use an address and a port such as 127.0.0.1:8080",
         ),
         ("auth", "jwt", "only `header` is supported so far"),
+        ("rate_limit", "yes", "must be on or off"),
+        (
+            "rate_limit_user_reads",
+            "100 per second",
+            "must be a number of requests and the time that gives them back, such as 100/10s, 1000/1m or 5000/1h",
+        ),
+        ("rate_limit_address_writes", "100/48h", "the time after the slash must be from 1s to 24h"),
+        (
+            "trusted_proxies",
+            "10.0.0.0/8, gateway",
+            "must be addresses or networks, separated by commas, such as 10.0.0.0/8, 192.0.2.7",
+        ),
         (
             "database_url",
             "postgres://a/b",

@@ -2,28 +2,26 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use jangteo_application::Submission;
-use jangteo_application::claim_coupons::{Claim, Issued};
+use jangteo_application::claim_coupons::Issued;
 use jangteo_application::queries::HeldCoupon;
-use jangteo_domain::coupon::{ClaimRefusal, Discount, UserCouponState};
+use jangteo_domain::coupon::{ClaimRefusal, UserCouponState};
 use jangteo_domain::{CouponCode, UserId};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Shop;
 use super::body::ok;
+use super::coupon_offers::discount;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, Problem, Reason};
 use super::exact::{DecimalJson, Moment, MoneyJson};
 use super::headers::{Caller, CallerHeaders, Key, KeyHeader, mark_replayed};
-use super::parameters::PathId;
+use super::limits::CLAIM;
+use super::parameters::{FromQuery, Parameters, PathId, Query};
 use super::users::must_exist;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![
-        Endpoint::at("/api/v1/coupons/{code}/claim").post(claim),
-        Endpoint::at("/api/v1/users/{userId}/coupons").get(held),
-    ]
+    vec![Endpoint::at(CLAIM).post(claim), Endpoint::at("/api/v1/users/{userId}/coupons").get(held)]
 }
 
 /// A coupon that was claimed.
@@ -36,6 +34,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     "value": 10.00,
     "claimedAt": "2025-11-09T12:34:56Z",
     "status": "CLAIMED",
+    "ticket": 17,
 }))]
 pub(crate) struct ClaimedBody {
     coupon_id: i64,
@@ -49,6 +48,8 @@ pub(crate) struct ClaimedBody {
     claimed_at: Moment,
     #[schema(value_type = String)]
     status: &'static str,
+    /// The caller's place in the queue for the coupon.
+    ticket: i64,
     /// From when it can no longer be used; absent when it always can.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Moment>,
@@ -56,17 +57,15 @@ pub(crate) struct ClaimedBody {
 
 impl From<Issued> for ClaimedBody {
     fn from(issued: Issued) -> Self {
-        let (kind, value) = match issued.discount {
-            Discount::Fixed(amount) => ("FIXED", amount.as_decimal()),
-            Discount::Percent(percent) => ("PERCENT", percent.normalize()),
-        };
+        let (kind, value) = discount(issued.discount);
         Self {
             coupon_id: issued.user_coupon.coupon.0,
             code: issued.code.to_string(),
             r#type: kind,
-            value: DecimalJson(value),
+            value,
             claimed_at: Moment(issued.user_coupon.claimed_at),
             status: state_name(issued.user_coupon.state),
+            ticket: issued.user_coupon.ticket,
             expires_at: issued.user_coupon.expires_at.map(Moment),
         }
     }
@@ -86,7 +85,7 @@ impl From<ClaimRefusal> for ApiError {
             ClaimRefusal::Unknown | ClaimRefusal::NotStarted(_) | ClaimRefusal::Ended(_) => {
                 Problem::CouponInvalid
             }
-            ClaimRefusal::AlreadyClaimed => Problem::CouponAlreadyClaimed,
+            ClaimRefusal::AlreadyClaimed { .. } => Problem::CouponAlreadyClaimed,
             ClaimRefusal::SoldOut => Problem::CouponSoldOut,
         };
         Self::from(problem).with(vec![Detail::new("code", Reason::Claim(refusal))])
@@ -175,28 +174,64 @@ pub(crate) async fn claim(
     code: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let code: CouponCode = code.parse().map_err(|_| ApiError::from(ClaimRefusal::Unknown))?;
-    let command = Claim { user: caller.user, code };
-    let answer = shop.claims.claim(Submission { command, key: key.0 }).await?;
+    let answer = shop.claims.claim(caller.user, code, key.0).await?;
     let issued = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
     Ok(mark_replayed(ok(&ClaimedBody::from(issued)), answer.replayed))
 }
 
+const STATUSES: [&str; 3] = ["CLAIMED", "USED", "EXPIRED"];
+
+/// Which coupons to list.
+#[derive(Debug, PartialEq, Eq, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct StatusParameter {
+    /// Only those that stand there: `CLAIMED`, `USED` or `EXPIRED`.
+    #[param(value_type = Option<String>, example = "CLAIMED")]
+    status: Option<&'static str>,
+}
+
+impl FromQuery for StatusParameter {
+    fn take_from(query: &mut Query) -> Self {
+        let named = query.text("status");
+        let status = named.as_deref().and_then(|name| STATUSES.into_iter().find(|status| *status == name));
+        if named.is_some() && status.is_none() {
+            query.fault("status", Reason::NotOneOf(&STATUSES));
+        }
+        Self { status }
+    }
+}
+
+impl StatusParameter {
+    fn admits(&self, held: &HeldCouponBody) -> bool {
+        self.status.is_none_or(|status| held.status == status)
+    }
+}
+
 /// A customer's coupons
 ///
-/// For the customer and administrators.
+/// For the customer and administrators. What was not used in time counts as `EXPIRED` from that moment on.
 #[utoipa::path(
     get,
     path = "/api/v1/users/{userId}/coupons",
     operation_id = "listUserCoupons",
     tag = "Coupons",
-    params(CallerHeaders, ("userId" = i64, Path, description = "The customer.", minimum = 1, example = 1)),
+    params(
+        CallerHeaders,
+        ("userId" = i64, Path, description = "The customer.", minimum = 1, example = 1),
+        StatusParameter,
+    ),
     responses(
         (status = 200, description = "The coupons.", body = HeldCouponsBody),
         (status = 403, description = "`FORBIDDEN`: they are somebody else's."),
         (status = 404, description = "`NOT_FOUND`: there is no such user."),
     ),
 )]
-pub(crate) async fn held(shop: Data<Shop>, caller: Caller, user: PathId) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn held(
+    shop: Data<Shop>,
+    caller: Caller,
+    user: PathId,
+    status: Parameters<StatusParameter>,
+) -> Result<HttpResponse, ApiError> {
     let user = UserId(user.0);
     if !caller.may_see_what_belongs_to(user) {
         return Err(Problem::Forbidden.into());
@@ -205,6 +240,33 @@ pub(crate) async fn held(shop: Data<Shop>, caller: Caller, user: PathId) -> Resu
     if coupons.is_empty() {
         must_exist(&shop, user).await?;
     }
-    let coupons = coupons.into_iter().map(HeldCouponBody::from).collect();
+    // There is at most one of each coupon: few enough to look at all of them.
+    let coupons =
+        coupons.into_iter().map(HeldCouponBody::from).filter(|held| status.0.admits(held)).collect();
     Ok(ok(&HeldCouponsBody { user_id: user.0, coupons }))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::super::parameters::read;
+    use super::*;
+
+    #[test]
+    fn every_status_can_be_asked_for() {
+        let states = [
+            UserCouponState::Claimed,
+            UserCouponState::Used { at: DateTime::UNIX_EPOCH },
+            UserCouponState::Expired,
+        ];
+        assert_eq!(states.map(state_name), STATUSES);
+        for status in STATUSES {
+            assert_eq!(read(&format!("status={status}")), Ok(StatusParameter { status: Some(status) }));
+        }
+        assert_eq!(read(""), Ok(StatusParameter { status: None }));
+        for query in ["status=", "status=used", "status=ISSUED", "state=USED", "status=USED&status=USED"] {
+            assert!(read::<StatusParameter>(query).is_err(), "{query}");
+        }
+    }
 }

@@ -7,15 +7,19 @@ use actix_web::http::header::{CONTENT_TYPE, ContentEncoding, LOCATION};
 use actix_web::web::{Bytes, Path};
 use serde_json::json;
 use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::Config;
 
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
-use super::{audit, coupons, operations, orders, products, statistics, users, wallets};
+use super::{
+    audit, coupon_history, coupon_offers, coupons, operations, orders, products, statistics, users, wallets,
+};
 
 const DOCUMENT: &str = "/openapi.json";
 
@@ -25,12 +29,14 @@ const DOCUMENT: &str = "/openapi.json";
         title = "Jangteo",
         description = "An order and payment engine for shops that sell under pressure.\n\n\
             **Who is asking**: `X-User-Id` names the user, and is believed; `X-User-Role: ADMIN` the administrator. \
-            Products, statistics and health need neither.\n\n\
+            Products, coupons on offer, statistics and health need neither.\n\n\
             **Writing safely**: give every POST an `Idempotency-Key` of your own. Sent again with the same key, it gets \
             the same answer, with `Idempotency-Replayed: true`, and nothing happens twice.\n\n\
             **Money** is an exact number with two decimals; in requests a number or a text.\n\n\
             **Errors** all have one format, in Korean, or in English with `Accept-Language: en`. Every response has a \
-            `traceparent` header, whose trace id is the `traceId` of errors and in the server's log.",
+            `traceparent` header, whose trace id is the `traceId` of errors and in the server's log.\n\n\
+            **Limits**: where requests are limited, by user and by address, every response says in `RateLimit-Policy` how \
+            many there may be and in `RateLimit` how many are left.",
     ),
     paths(
         products::list,
@@ -41,11 +47,15 @@ const DOCUMENT: &str = "/openapi.json";
         wallets::wallet,
         wallets::charge,
         wallets::ledger,
+        coupon_offers::list,
+        coupon_offers::offer,
         coupons::claim,
         coupons::held,
+        coupon_history::history,
         users::register,
         users::me,
         statistics::popular,
+        statistics::best_sellers,
         audit::audit,
         operations::live,
         operations::ready,
@@ -100,6 +110,7 @@ fn add_errors(path: &str, operation: &mut Operation) {
         errors.push(("413", "`PAYLOAD_TOO_LARGE`: the body is too large."));
         errors.push(("415", "`UNSUPPORTED_MEDIA_TYPE`: the body must be `application/json`."));
     }
+    errors.push(("429", RATE_LIMITED));
     errors.push(("500", "`INTERNAL_ERROR`: something went wrong on the server's side."));
     errors.push(match keyed {
         true => (
@@ -113,12 +124,36 @@ fn add_errors(path: &str, operation: &mut Operation) {
         let common = || RefOr::T(ResponseBuilder::new().description(description).build());
         responses.entry(status.to_owned()).or_insert_with(common);
     }
+    if let Some(RefOr::T(refused)) = responses.get_mut("429") {
+        add_limit_headers(refused);
+    }
     let failures = responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5']));
     for (_, response) in failures {
         if let RefOr::T(response) = response {
             add_body(path, response);
         }
     }
+}
+
+const RATE_LIMITED: &str = "`RATE_LIMITED`: too many requests of this user or from this address. Nothing was executed, \
+                            and a key can be used again.";
+
+fn add_limit_headers(response: &mut Response) {
+    let header = |kind: Type, description: &str, example: serde_json::Value| {
+        let schema = ObjectBuilder::new().schema_type(kind).examples([example]);
+        RefOr::T(HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build())
+    };
+    let wait = "Seconds until one more is let through.";
+    let policy = "The quotas that the request counts towards: `q` requests in `w` seconds. Other responses have it too.";
+    let limit = "What is left of them: `r` requests; in `t` seconds all are back, or one of a quota that is used up. \
+                 Other responses have it too.";
+    let policies = r#""user-writes";q=50;w=10, "address-writes";q=500;w=10"#;
+    let limits = r#""user-writes";r=0;t=1, "address-writes";r=441;t=2"#;
+    response.headers.extend([
+        ("Retry-After".to_owned(), header(Type::Integer, wait, 1.into())),
+        ("RateLimit-Policy".to_owned(), header(Type::String, policy, policies.into())),
+        ("RateLimit".to_owned(), header(Type::String, limit, limits.into())),
+    ]);
 }
 
 /// A description begins with the code, in backticks, and then says what it means.

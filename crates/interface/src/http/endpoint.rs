@@ -8,6 +8,7 @@ use actix_web::{FromRequest, Handler, Resource, Responder, web};
 use jangteo_application::Clock;
 
 use super::error::{ApiError, Problem};
+use super::limits::Limits;
 use super::observe::Observe;
 
 /// A path with a handler for each method it knows.
@@ -60,14 +61,19 @@ impl Endpoint {
     }
 
     /// Answers other methods with those that are allowed.
-    pub(crate) fn into_service(self, clock: &Arc<dyn Clock>) -> impl HttpServiceFactory + use<> {
+    pub(crate) fn into_service(
+        self,
+        clock: &Arc<dyn Clock>,
+        limits: Option<&Arc<Limits>>,
+    ) -> impl HttpServiceFactory + use<> {
         let allowed: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         let allowed = allowed.join(", ");
         let other_method = move || {
             let problem = Problem::MethodNotAllowed { allowed: allowed.clone() };
             async { Err::<String, _>(ApiError::from(problem)) }
         };
-        let observe = Observe::new(self.pattern, Arc::clone(clock));
+        let limits = limits.filter(|_| Limits::apply_to(self.pattern));
+        let observe = Observe::new(self.pattern, clock, limits);
         self.resource.default_service(web::route().to(other_method)).wrap(observe)
     }
 }

@@ -39,6 +39,7 @@ pub(crate) enum ErrorCode {
     CouponAlreadyClaimed,
     PayloadTooLarge,
     UnsupportedMediaType,
+    RateLimited,
     InternalError,
     ServiceUnavailable,
 }
@@ -59,6 +60,7 @@ impl ErrorCode {
             | Self::CouponAlreadyClaimed => StatusCode::CONFLICT,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -77,6 +79,7 @@ pub(crate) enum Problem {
     NoSuchUser,
     NoSuchProduct,
     NoSuchOrder,
+    NoSuchCoupon,
     MethodNotAllowed {
         allowed: String,
     },
@@ -84,6 +87,10 @@ pub(crate) enum Problem {
         most: usize,
     },
     NotJson,
+    TooManyRequests {
+        /// Until one more is let through.
+        seconds: u64,
+    },
     KeyReused,
     EmailTaken,
     CouponInvalid,
@@ -107,12 +114,15 @@ impl Problem {
             Self::Invalid => ErrorCode::ValidationError,
             Self::Unidentified => ErrorCode::Unauthorized,
             Self::Forbidden => ErrorCode::Forbidden,
-            Self::NoSuchPath | Self::NoSuchUser | Self::NoSuchProduct | Self::NoSuchOrder => {
-                ErrorCode::NotFound
-            }
+            Self::NoSuchPath
+            | Self::NoSuchUser
+            | Self::NoSuchProduct
+            | Self::NoSuchOrder
+            | Self::NoSuchCoupon => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
+            Self::TooManyRequests { .. } => ErrorCode::RateLimited,
             Self::KeyReused | Self::EmailTaken => ErrorCode::Conflict,
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
@@ -379,6 +389,9 @@ impl ApiError {
         }
         if let Problem::MethodNotAllowed { allowed } = &self.problem {
             headers.insert(ALLOW, HeaderValue::try_from(allowed).expect("methods are tokens"));
+        }
+        if let Problem::TooManyRequests { seconds } = self.problem {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.problem.code() == ErrorCode::ServiceUnavailable {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

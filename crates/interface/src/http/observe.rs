@@ -1,4 +1,4 @@
-//! What happens around every handler: tracing, measuring, and the one place where failures become answers.
+//! What happens around every handler: tracing, measuring, limiting, and the one place where failures become answers.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -19,6 +19,7 @@ use jangteo_application::Clock;
 use metrics::{Histogram, histogram};
 
 use super::error::{ApiError, Failure, Problem};
+use super::limits::{Limits, Standing};
 use super::trace::Trace;
 use crate::messages::Language;
 
@@ -29,13 +30,16 @@ struct Surroundings {
     /// The path's pattern, which names it in metrics: paths themselves are too many.
     pattern: &'static str,
     clock: Arc<dyn Clock>,
+    /// None where requests are not limited.
+    limits: Option<Arc<Limits>>,
     /// A worker's own, by method and status: looking one up in the registry costs more than recording.
     durations: RefCell<Vec<(Method, StatusCode, Histogram)>>,
 }
 
 impl Observe {
-    pub(crate) fn new(pattern: &'static str, clock: Arc<dyn Clock>) -> Self {
-        Self(Rc::new(Surroundings { pattern, clock, durations: RefCell::default() }))
+    pub(crate) fn new(pattern: &'static str, clock: &Arc<dyn Clock>, limits: Option<&Arc<Limits>>) -> Self {
+        let (clock, limits) = (Arc::clone(clock), limits.cloned());
+        Self(Rc::new(Surroundings { pattern, clock, limits, durations: RefCell::default() }))
     }
 }
 
@@ -50,12 +54,12 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(Observed { inner, context: Rc::clone(&self.0) }))
+        ready(Ok(Observed { inner: Rc::new(inner), context: Rc::clone(&self.0) }))
     }
 }
 
 pub(crate) struct Observed<S> {
-    inner: S,
+    inner: Rc<S>,
     context: Rc<Surroundings>,
 }
 
@@ -72,27 +76,26 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let context = Rc::clone(&self.context);
+        let (context, inner) = (Rc::clone(&self.context), Rc::clone(&self.inner));
         let started = Instant::now();
         let trace = Trace::of(request.headers());
         let exchange = request.request().clone();
-        let answering = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         async move {
-            let mut response = match answering.await {
-                Ok(Ok(response)) => match response.response().error() {
-                    Some(error) => match error.as_error::<ApiError>() {
-                        Some(error) => context.explain(&exchange, error, &trace),
-                        None => context.explain(&exchange, &translated(error), &trace),
-                    },
-                    None => response.into_parts().1,
-                },
-                Ok(Err(error)) => context.explain(&exchange, &translated(&error), &trace),
-                Err(panic) => {
-                    let error = ApiError::from(Problem::Internal).because(panic_message(panic.as_ref()));
-                    context.explain(&exchange, &error, &trace)
+            let standing = match &context.limits {
+                Some(limits) => Some(limits.count(context.pattern, &exchange).await),
+                None => None,
+            };
+            let mut response = match standing.as_ref().and_then(Standing::refusal) {
+                Some(problem) => context.explain(&exchange, &problem.into(), &trace),
+                None => {
+                    let answering = AssertUnwindSafe(async { inner.call(request).await }).catch_unwind();
+                    context.answer(&exchange, answering.await, &trace)
                 }
             };
             let headers = response.headers_mut();
+            if let Some(standing) = standing {
+                standing.tell(headers);
+            }
             headers.insert(header::HeaderName::from_static("traceparent"), trace.header());
             context.record(&exchange, response.status(), started, &trace);
             Ok(ServiceResponse::new(exchange, response))
@@ -116,7 +119,27 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     format!("a handler panicked: {}", message.unwrap_or_default())
 }
 
+/// What became of a call to a handler.
+type Outcome = Result<Result<ServiceResponse, actix_web::Error>, Box<dyn Any + Send>>;
+
 impl Surroundings {
+    fn answer(&self, request: &HttpRequest, outcome: Outcome, trace: &Trace) -> HttpResponse<BoxBody> {
+        match outcome {
+            Ok(Ok(response)) => match response.response().error() {
+                Some(error) => match error.as_error::<ApiError>() {
+                    Some(error) => self.explain(request, error, trace),
+                    None => self.explain(request, &translated(error), trace),
+                },
+                None => response.into_parts().1,
+            },
+            Ok(Err(error)) => self.explain(request, &translated(&error), trace),
+            Err(panic) => {
+                let error = ApiError::from(Problem::Internal).because(panic_message(panic.as_ref()));
+                self.explain(request, &error, trace)
+            }
+        }
+    }
+
     fn explain(&self, request: &HttpRequest, error: &ApiError, trace: &Trace) -> HttpResponse<BoxBody> {
         let failure = Failure {
             path: request.path(),
@@ -183,7 +206,8 @@ mod tests {
 
     #[actix_web::test]
     async fn a_handler_that_panics_is_answered_for() {
-        let observe = || Observe::new("/", Arc::new(SystemClock));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let observe = || Observe::new("/", &clock, None);
         async fn broken() -> HttpResponse {
             panic!("on purpose")
         }

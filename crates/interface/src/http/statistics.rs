@@ -14,7 +14,10 @@ use super::exact::{Moment, MoneyJson};
 use super::parameters::{FromQuery, Parameters, Query};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::at("/api/v1/stats/popular-products").get(popular)]
+    vec![
+        Endpoint::at("/api/v1/stats/popular-products").get(popular),
+        Endpoint::at("/api/v1/stats/best-sellers").get(best_sellers),
+    ]
 }
 
 /// Products that sold well, best first.
@@ -41,7 +44,7 @@ pub(crate) struct PopularItem {
     product_id: i64,
     name: String,
     price: MoneyJson,
-    /// Pieces sold in the window.
+    /// Pieces sold in that time.
     sold_qty: i64,
 }
 
@@ -95,6 +98,57 @@ pub(crate) async fn popular(
     Ok(ok(&PopularBody { range_days: days, limit, products, generated_at: Moment(generated_at) }))
 }
 
+/// Products that sold best of all time, best first.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "limit": 10,
+    "products": [{"productId": 101, "name": "유기농 면 티셔츠", "price": 19900.00, "soldQty": 5120}],
+    "generatedAt": "2025-11-09T12:34:56Z",
+}))]
+pub(crate) struct BestSellersBody {
+    limit: u32,
+    products: Vec<PopularItem>,
+    /// As of when.
+    generated_at: Moment,
+}
+
+/// How many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct BestSellersParameters {
+    /// How many products at most.
+    #[param(required = false, default = 10, minimum = 1, maximum = 50)]
+    limit: u32,
+}
+
+impl FromQuery for BestSellersParameters {
+    fn take_from(query: &mut Query) -> Self {
+        Self { limit: query.number("limit", 1..=50, 10) }
+    }
+}
+
+/// Best sellers
+///
+/// Products on sale by all the pieces sold so far. What never sold is left out, and ids break ties.
+#[utoipa::path(
+    get,
+    path = "/api/v1/stats/best-sellers",
+    operation_id = "listBestSellers",
+    tag = "Statistics",
+    params(BestSellersParameters),
+    responses((status = 200, description = "The products, best first.", body = BestSellersBody)),
+)]
+pub(crate) async fn best_sellers(
+    shop: Data<Shop>,
+    parameters: Parameters<BestSellersParameters>,
+) -> Result<HttpResponse, ApiError> {
+    let limit = parameters.0.limit;
+    let PopularProducts { products, generated_at } = shop.catalogue.best_sellers(limit).await?;
+    let products = products.into_iter().map(PopularItem::from).collect();
+    Ok(ok(&BestSellersBody { limit, products, generated_at: Moment(generated_at) }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::parameters::read;
@@ -106,6 +160,15 @@ mod tests {
         assert_eq!(read("days=30&limit=50"), Ok(PopularParameters { days: 30, limit: 50 }));
         for query in ["days=0", "days=31", "limit=0", "limit=51", "days=-1", "days=three", "top=5"] {
             assert!(read::<PopularParameters>(query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn ten_best_sellers_unless_asked_otherwise() {
+        assert_eq!(read(""), Ok(BestSellersParameters { limit: 10 }));
+        assert_eq!(read("limit=50"), Ok(BestSellersParameters { limit: 50 }));
+        for query in ["limit=0", "limit=51", "limit=-1", "limit=ten", "days=3"] {
+            assert!(read::<BestSellersParameters>(query).is_err(), "{query}");
         }
     }
 }

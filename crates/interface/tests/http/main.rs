@@ -4,9 +4,11 @@ mod support;
 
 mod api;
 mod bad_input;
+mod coupons;
 mod document;
 mod idempotency;
 mod lifecycle;
+mod limits;
 mod operations;
 mod outage;
 mod overload;

@@ -259,6 +259,7 @@ fn coupon(code: &str, discount: Discount, minimum: i64, quantity: i64, window: (
         max_discount: None,
         claim_starts_at: day(window.0),
         claim_ends_at: day(window.1),
+        valid_until: None,
         valid_days: None,
         total_quantity: quantity,
     }

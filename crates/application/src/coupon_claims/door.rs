@@ -1,0 +1,258 @@
+//! Between the claims and the gate: opens it, sees to places that are overdue, and remembers what cannot change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jangteo_domain::coupon::ClaimRefusal;
+use jangteo_domain::{CouponCode, RepositoryError, UserId};
+use metrics::counter;
+use moka::sync::Cache;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::coupon_gate::{Admission, CouponGate, CouponPlaces, GateAway, Opening, Over, Settled, Settlement};
+
+/// How long it is believed that no coupon has a code.
+const UNKNOWN_FOR: Duration = Duration::from_secs(1);
+/// How long it is believed that a coupon is sold out.
+const SOLD_OUT_FOR: Duration = Duration::from_secs(60);
+/// Codes that are remembered as unknown.
+const UNKNOWN: u64 = 10_000;
+/// Holders of sold-out coupons that are remembered, some 20 bytes each.
+const HOLDERS: u64 = 1_000_000;
+/// Of one coupon. If there are more, the gate is asked.
+const HOLDERS_OF_ONE: u64 = 200_000;
+/// How long a claim waits for the gate to be opened by somebody else before the database has to do without.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often it looks meanwhile.
+const LOOK: Duration = Duration::from_millis(5);
+/// Coupons that can be seen to at the same time.
+const TURNS: usize = 64;
+
+/// What the door says of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entrance {
+    Admitted {
+        ticket: i64,
+    },
+    Refused(ClaimRefusal),
+    /// The gate is away.
+    Ungated,
+}
+
+/// What asking the gate came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    Done(Entrance),
+    Exhausted,
+    Closed,
+}
+
+impl Attempt {
+    pub(super) fn entrance(self) -> Option<Entrance> {
+        match self {
+            Self::Done(entrance) => Some(entrance),
+            Self::Exhausted | Self::Closed => None,
+        }
+    }
+}
+
+/// Why the gate could not be seen to.
+enum Trouble {
+    Gate,
+    Database,
+}
+
+impl From<GateAway> for Trouble {
+    fn from(_: GateAway) -> Self {
+        Self::Gate
+    }
+}
+
+/// The next claim that reaches the database reports what is wrong with it.
+impl From<RepositoryError> for Trouble {
+    fn from(error: RepositoryError) -> Self {
+        tracing::debug!(cause = ?error, "the coupon gate could not be seen to");
+        Self::Database
+    }
+}
+
+pub(super) struct Door {
+    gate: Arc<dyn CouponGate>,
+    places: Arc<dyn CouponPlaces>,
+    clock: Arc<dyn Clock>,
+    /// Nobody can enter any more: who holds it is final.
+    over: Cache<CouponCode, Arc<Over>>,
+    unknown: Cache<CouponCode, ()>,
+    /// One claim at a time sees to a gate, and others wait for it. Coupons may share a turn.
+    turns: [Mutex<()>; TURNS],
+}
+
+impl Door {
+    pub(super) fn new(
+        gate: Arc<dyn CouponGate>,
+        places: Arc<dyn CouponPlaces>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let weight = |_: &CouponCode, over: &Arc<Over>| {
+            let holders = over.holders.as_ref().map_or(0, BTreeMap::len);
+            u32::try_from(holders).unwrap_or(u32::MAX).saturating_add(100)
+        };
+        Self {
+            gate,
+            places,
+            clock,
+            over: Cache::builder().max_capacity(HOLDERS).weigher(weight).time_to_live(SOLD_OUT_FOR).build(),
+            unknown: Cache::builder().max_capacity(UNKNOWN).time_to_live(UNKNOWN_FOR).build(),
+            turns: [const { Mutex::const_new(()) }; TURNS],
+        }
+    }
+
+    /// From memory, or with one question to the gate.
+    pub(super) async fn try_enter(&self, code: &CouponCode, user: UserId) -> Attempt {
+        if self.unknown.contains_key(code) {
+            return Attempt::Done(Entrance::Refused(ClaimRefusal::Unknown));
+        }
+        let now = self.clock.now();
+        let over = self.over.get(code);
+        if let Some(refusal) = over.as_ref().and_then(|over| over.refusal(user, now)) {
+            return Attempt::Done(Entrance::Refused(refusal));
+        }
+        match self.gate.admit(code, user, now).await {
+            Ok(Admission::Exhausted | Admission::Closed) if over.is_some() => {
+                Attempt::Done(Entrance::Refused(ClaimRefusal::SoldOut))
+            }
+            Ok(Admission::Admitted { ticket }) => Attempt::Done(Entrance::Admitted { ticket }),
+            Ok(Admission::Refused(refusal)) => Attempt::Done(Entrance::Refused(refusal)),
+            Ok(Admission::Exhausted) => Attempt::Exhausted,
+            Ok(Admission::Closed) => Attempt::Closed,
+            Err(GateAway) => Attempt::Done(Entrance::Ungated),
+        }
+    }
+
+    /// Has the gate opened, or asks the database about places, until the claim has its answer.
+    pub(super) async fn see_to_it_and_enter(&self, code: &CouponCode, user: UserId) -> Entrance {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(entrance) = self.try_enter(code, user).await.entrance() {
+                return entrance;
+            }
+            let Ok(_turn) = self.turn(code).try_lock() else {
+                // Somebody is at it, for all who wait here.
+                drop(self.turn(code).lock().await);
+                continue;
+            };
+            match self.see_to_it(code, user).await {
+                Ok(Some(entrance)) => return entrance,
+                Ok(None) => {}
+                Err(Trouble::Gate | Trouble::Database) => break,
+            }
+        }
+        Entrance::Ungated
+    }
+
+    fn turn(&self, code: &CouponCode) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        code.hash(&mut hasher);
+        &self.turns[hasher.finish() as usize % TURNS]
+    }
+
+    /// One instance at a time. It asks again first: another may just have done what is to be done.
+    async fn see_to_it(&self, code: &CouponCode, user: UserId) -> Result<Option<Entrance>, Trouble> {
+        let Some(lead) = self.gate.lead(code).await? else {
+            tokio::time::sleep(LOOK).await;
+            return Ok(None);
+        };
+        let attempt = self.try_enter(code, user).await;
+        let seen_to = match attempt {
+            Attempt::Done(_) => Ok(()),
+            Attempt::Closed => self.open(code).await,
+            Attempt::Exhausted => self.look_for_places(code).await,
+        };
+        self.gate.done(code, lead).await?;
+        seen_to.map(|()| attempt.entrance())
+    }
+
+    async fn open(&self, code: &CouponCode) -> Result<(), Trouble> {
+        let Some(opening) = self.places.hand_out(code).await? else {
+            self.unknown.insert(code.clone(), ());
+            return Ok(());
+        };
+        let Opening { starts_at, ends_at, ref tickets, ref holders, opened_at } = opening;
+        if ends_at <= opened_at {
+            self.over.insert(code.clone(), Arc::new(Over { starts_at, ends_at, holders: None }));
+            return Ok(());
+        }
+        counter!("jangteo_coupon_gate_openings_total").increment(1);
+        tracing::info!(coupon = %code, ?tickets, holders = holders.len(), "opening the gate before a coupon");
+        Ok(self.gate.open(code, &opening).await?)
+    }
+
+    /// The gate has no place left: of those that were let in and not heard of since, the database knows what became.
+    async fn look_for_places(&self, code: &CouponCode) -> Result<(), Trouble> {
+        let overdue = self.gate.overdue(code, self.clock.now()).await?;
+        if overdue.is_empty() {
+            return match self.is_sold_out(code).await? {
+                true => Ok(()),
+                // The gate has lost places.
+                false => self.open(code).await,
+            };
+        }
+        let held = self.places.holders(code, &overdue.keys().copied().collect()).await?;
+        let settlements = overdue.into_iter().map(|(user, ticket)| {
+            let outcome = held.get(&user).map_or(Settled::Returned, |held| Settled::Held(*held));
+            Settlement { user, ticket, outcome }
+        });
+        self.settle(code, settlements.collect()).await;
+        Ok(())
+    }
+
+    /// What is not learned now will be when somebody asks again.
+    pub(super) async fn learn_whether_it_is_sold_out(&self, code: &CouponCode) {
+        drop(self.is_sold_out(code).await);
+    }
+
+    /// Asks the database, unless it is known.
+    async fn is_sold_out(&self, code: &CouponCode) -> Result<bool, Trouble> {
+        if self.over.contains_key(code) {
+            return Ok(true);
+        }
+        let over = self.places.sold_out(code, HOLDERS_OF_ONE).await?;
+        let is_sold_out = over.is_some();
+        if let Some(over) = over {
+            self.over.insert(code.clone(), Arc::new(over));
+        }
+        Ok(is_sold_out)
+    }
+
+    /// Tickets that come back are written down before anybody else can get them.
+    pub(super) async fn settle(&self, code: &CouponCode, mut settlements: Vec<Settlement>) {
+        let returned: BTreeSet<i64> = settlements.iter().filter_map(Settlement::returned).collect();
+        if !returned.is_empty() {
+            match self.places.give_back(code, &returned).await {
+                Ok(()) => counter!("jangteo_coupon_gate_returned_total").increment(returned.len() as u64),
+                Err(error) => {
+                    tracing::warn!(coupon = %code, cause = ?error, "tickets could not be given back yet");
+                    // They will be overdue, and seen to then.
+                    settlements.retain(|settlement| settlement.returned().is_none());
+                }
+            }
+        }
+        // A gate that is away has forgotten them, or they will be overdue.
+        let _ = self.gate.settle(code, &settlements).await;
+    }
+}
+
+impl Settlement {
+    /// The ticket, if nobody holds it.
+    fn returned(&self) -> Option<i64> {
+        match self.outcome {
+            Settled::Issued(_) => None,
+            Settled::Held(ticket) => (ticket != self.ticket).then_some(self.ticket),
+            Settled::Returned => Some(self.ticket),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Places in the queue for a coupon, for the gate before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use jangteo_application::CouponPlaces;
+use jangteo_application::coupon_gate::{Opening, Over};
+use jangteo_domain::coupon::Coupon;
+use jangteo_domain::{CouponCode, RepositoryError, UserId};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    QuerySelect,
+};
+
+use crate::entity::{coupon_gates, coupons, installation, returned_tickets, user_coupons};
+use crate::error::{Corrupt, commit_failed, failed};
+use crate::statement::padded;
+use crate::store::Store;
+
+#[async_trait]
+impl CouponPlaces for Store {
+    async fn hand_out(&self, code: &CouponCode) -> Result<Option<Opening>, RepositoryError> {
+        let opened_at = self.clock().now();
+        let transaction = self.begin_writing().await?;
+        let row = coupons::Entity::find().filter(coupons::Column::Code.eq(code.as_str())).lock_exclusive();
+        let Some(row) = row.one(&transaction).await.map_err(failed)? else { return Ok(None) };
+        let mut coupon = Coupon::try_from(row)?;
+        let (starts_at, ends_at) = (coupon.claim_starts_at, coupon.claim_ends_at);
+        if ends_at <= opened_at {
+            let (tickets, holders) = (coupon.hand_out(0), BTreeMap::new());
+            return Ok(Some(Opening { starts_at, ends_at, tickets, holders, opened_at }));
+        }
+        let tickets = coupon.hand_out(coupon.remaining());
+        if !tickets.is_empty() {
+            note_gate(&transaction, &coupon, &tickets, opened_at).await?;
+        }
+        let holders = holders_of(&transaction, coupon.id.0).await?;
+        transaction.commit().await.map_err(commit_failed)?;
+        Ok(Some(Opening { starts_at, ends_at, tickets, holders, opened_at }))
+    }
+
+    async fn holders(
+        &self,
+        code: &CouponCode,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, i64>, RepositoryError> {
+        let Some(coupon) = self.coupon(code).await? else { return Ok(BTreeMap::new()) };
+        let mut holders = BTreeMap::new();
+        for list in padded(users.iter().map(|user| user.0)) {
+            let rows = user_coupons::Entity::find()
+                .select_only()
+                .columns([user_coupons::Column::UserId, user_coupons::Column::Ticket])
+                .filter(user_coupons::Column::CouponId.eq(coupon.id))
+                .filter(user_coupons::Column::UserId.is_in(list));
+            let rows: Vec<(i64, i64)> = rows.into_tuple().all(self.readers()).await.map_err(failed)?;
+            holders.extend(rows.into_iter().map(|(user, ticket)| (UserId(user), ticket)));
+        }
+        Ok(holders)
+    }
+
+    async fn give_back(&self, code: &CouponCode, tickets: &BTreeSet<i64>) -> Result<(), RepositoryError> {
+        let Some(coupon) = self.coupon(code).await? else { return Ok(()) };
+        let returned_at = Set(self.clock().now());
+        let rows = tickets.iter().map(|ticket| returned_tickets::ActiveModel {
+            coupon_id: Set(coupon.id),
+            ticket: Set(*ticket),
+            returned_at: returned_at.clone(),
+        });
+        // The next who had it may have given it back as well.
+        let once = OnConflict::new().do_nothing_on([returned_tickets::Column::CouponId]).to_owned();
+        let transaction = self.begin_writing().await?;
+        returned_tickets::Entity::insert_many(rows)
+            .on_conflict(once)
+            .exec_without_returning(&transaction)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(commit_failed)
+    }
+
+    async fn sold_out(&self, code: &CouponCode, most: u64) -> Result<Option<Over>, RepositoryError> {
+        let Some(row) = self.coupon(code).await? else { return Ok(None) };
+        let coupon = Coupon::try_from(row)?;
+        if coupon.remaining() > 0 {
+            return Ok(None);
+        }
+        let few = u64::try_from(coupon.issued_quantity).is_ok_and(|issued| issued <= most);
+        let holders = if few { Some(holders_of(self.readers(), coupon.id.0).await?) } else { None };
+        Ok(Some(Over { starts_at: coupon.claim_starts_at, ends_at: coupon.claim_ends_at, holders }))
+    }
+}
+
+impl Store {
+    /// A random name that no other database has.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] when the database does not answer, or its schema is not up to date.
+    pub async fn installation(&self) -> Result<String, RepositoryError> {
+        let row = installation::Entity::find().one(self.readers()).await.map_err(failed)?;
+        Ok(row.ok_or_else(|| Corrupt::new("installation", "id", "the one row"))?.id)
+    }
+
+    async fn coupon(&self, code: &CouponCode) -> Result<Option<coupons::Model>, RepositoryError> {
+        let row = coupons::Entity::find().filter(coupons::Column::Code.eq(code.as_str()));
+        row.one(self.readers()).await.map_err(failed)
+    }
+}
+
+/// Writes down which tickets a gate hands out: nobody else does.
+async fn note_gate(
+    transaction: &DatabaseTransaction,
+    coupon: &Coupon,
+    tickets: &Range<i64>,
+    opened_at: DateTime<Utc>,
+) -> Result<(), RepositoryError> {
+    let gate = coupon_gates::ActiveModel {
+        coupon_id: Set(coupon.id.0),
+        first_ticket: Set(tickets.start),
+        last_ticket: Set(tickets.end - 1),
+        opened_at: Set(opened_at),
+    };
+    coupon_gates::Entity::insert(gate).exec_without_returning(transaction).await.map_err(failed)?;
+    coupons::Entity::update_many()
+        .col_expr(coupons::Column::NextTicket, Expr::val(coupon.next_ticket))
+        .filter(coupons::Column::Id.eq(coupon.id.0))
+        .exec(transaction)
+        .await
+        .map_err(failed)?;
+    Ok(())
+}
+
+async fn holders_of(
+    connection: &impl ConnectionTrait,
+    coupon: i64,
+) -> Result<BTreeMap<UserId, i64>, RepositoryError> {
+    let rows = user_coupons::Entity::find()
+        .select_only()
+        .columns([user_coupons::Column::UserId, user_coupons::Column::Ticket])
+        .filter(user_coupons::Column::CouponId.eq(coupon));
+    let rows: Vec<(i64, i64)> = rows.into_tuple().all(connection).await.map_err(failed)?;
+    Ok(rows.into_iter().map(|(user, ticket)| (UserId(user), ticket)).collect())
+}
