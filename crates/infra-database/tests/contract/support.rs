@@ -16,7 +16,7 @@ use jangteo_domain::{CouponCode, Money, OrderRequest, ProductId, Quantity, UserI
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_testkit::TestDatabase;
 use rust_decimal::Decimal;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Statement};
 
 pub(crate) struct Shop {
     pub(crate) store: Store,
@@ -71,6 +71,15 @@ impl Shop {
         let connection = sea_orm::Database::connect(&self.database.url).await.expect("connects");
         connection.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         connection.close().await.expect("closes");
+    }
+
+    /// The number that a query finds.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        let connection = sea_orm::Database::connect(&self.database.url).await.expect("connects");
+        let query = Statement::from_string(connection.get_database_backend(), sql);
+        let row = connection.query_one_raw(query).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        connection.close().await.expect("closes");
+        row.expect("a row").try_get_by_index(0).expect("a number")
     }
 
     pub(crate) fn batcher<O: Operation>(&self, operation: O) -> Batcher<O> {

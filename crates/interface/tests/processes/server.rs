@@ -13,17 +13,25 @@ use tempfile::TempDir;
 pub(crate) struct Program {
     url: String,
     folder: TempDir,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Program {
     pub(crate) fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), folder: tempfile::tempdir().expect("a folder") }
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { url: url.to_owned(), folder, environment: Vec::new() }
+    }
+
+    /// The same with a setting.
+    pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Self {
+        self.environment.push((variable, value));
+        self
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jangteo"));
         command.current_dir(&self.folder).env("JANGTEO_DATABASE_URL", &self.url).env("JANGTEO_LOG", "warn");
-        command.stdin(Stdio::null());
+        command.envs(self.environment.iter().copied()).stdin(Stdio::null());
         command
     }
 
@@ -36,17 +44,22 @@ impl Program {
         assert!(output.status.success(), "jangteo {arguments:?}: {text}");
     }
 
+    /// The scheduled jobs alone.
+    pub(crate) fn work(&self) -> Process {
+        Process::start(self.command().arg("worker"))
+    }
+
     /// A server that is ready.
     pub(crate) async fn serve(&self) -> Server {
+        self.serve_with(&[]).await
+    }
+
+    pub(crate) async fn serve_with(&self, flags: &[&str]) -> Server {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
-        let child = self
-            .command()
-            .args(["serve", "--no-demo", "--listen", &free.to_string()])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let server =
-            Server { child: Mutex::new(child), site: format!("http://{free}"), client: Client::new() };
+        let mut command = self.command();
+        command.args(["serve", "--no-demo", "--listen", &free.to_string()]).args(flags);
+        let process = Process::start(command.stdout(Stdio::null()));
+        let server = Server { process, site: format!("http://{free}"), client: Client::new() };
         for _ in 0..300 {
             let ready = server.client.get(format!("{}/health/ready", server.site)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
@@ -58,21 +71,52 @@ impl Program {
     }
 }
 
+/// The program as it runs; it ends with its owner.
+pub(crate) struct Process(Mutex<Child>);
+
+impl Process {
+    fn start(command: &mut Command) -> Self {
+        Self(Mutex::new(command.spawn().expect("it starts")))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.lock().expect("nobody panicked").id()
+    }
+
+    /// As `kill -9` does.
+    pub(crate) fn kill(&self) {
+        let mut child = self.0.lock().expect("nobody panicked");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+    }
+
+    /// As `kill` does, and whoever asks politely waits for a good end.
+    pub(crate) fn stop(&self) {
+        let mut child = self.0.lock().expect("nobody panicked");
+        let asked = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(asked.expect("there is a kill command").success());
+        assert!(child.wait().expect("it ends").success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(child) = self.0.get_mut() {
+            // It may have been killed already.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
 /// A running server; it ends with its owner.
 pub(crate) struct Server {
-    child: Mutex<Child>,
+    pub(crate) process: Process,
     site: String,
     client: Client,
 }
 
 impl Server {
-    /// As `kill -9` does.
-    pub(crate) fn kill(&self) {
-        let mut child = self.child.lock().expect("nobody panicked");
-        child.kill().expect("it can be killed");
-        child.wait().expect("it ends");
-    }
-
     /// The status and the body of the answer, unless the server went away.
     pub(crate) async fn post(
         &self,
@@ -101,15 +145,5 @@ impl Server {
     pub(crate) async fn get(&self, user: i64, path: &str) -> Value {
         let request = self.client.get(format!("{}{path}", self.site)).header("X-User-Id", user);
         request.send().await.expect("an answer").json().await.expect("JSON")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Ok(child) = self.child.get_mut() {
-            // It may have been killed already.
-            drop(child.kill());
-            drop(child.wait());
-        }
     }
 }
