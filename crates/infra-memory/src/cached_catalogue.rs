@@ -1,6 +1,6 @@
 //! A cache in front of the catalogue.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -33,6 +33,8 @@ pub struct CachedCatalogue {
     offers: ReadThrough<Page<Coupon>>,
     /// What this instance sold after the answers may have been made.
     sold: Cache<ProductId, (StockLeft, Instant)>,
+    /// When it last sold anything: answers that are younger need not be looked through.
+    last_sale: RwLock<Option<Instant>>,
 }
 
 impl CachedCatalogue {
@@ -53,12 +55,14 @@ impl CachedCatalogue {
             offers: ReadThrough::new("coupon-offers", products, shared),
             // An answer that is older than that is not shown.
             sold: Cache::builder().time_to_live(products.max(Duration::from_millis(1))).build(),
+            last_sale: RwLock::new(None),
         }
     }
 
     /// Shows in an answer what this instance has sold since it was made.
     fn up_to_date<'a>(&self, made_at: Instant, products: impl IntoIterator<Item = &'a mut ProductView>) {
-        if self.sold.entry_count() == 0 {
+        let last_sale = *self.last_sale.read().unwrap_or_else(PoisonError::into_inner);
+        if last_sale.is_none_or(|last_sale| last_sale <= made_at) {
             return;
         }
         for product in products {
@@ -74,6 +78,9 @@ impl CachedCatalogue {
 
 impl StockNews for CachedCatalogue {
     fn left(&self, stock: &[StockLeft]) {
+        if stock.is_empty() {
+            return;
+        }
         let now = Instant::now();
         for left in stock {
             self.sold.entry(left.product).and_upsert_with(|known| match known {
@@ -81,6 +88,7 @@ impl StockNews for CachedCatalogue {
                 _ => (*left, now),
             });
         }
+        *self.last_sale.write().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 }
 
