@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use crate::server::{self, Kind, NoServer};
 
+mod commands;
 mod docker;
 mod local;
 

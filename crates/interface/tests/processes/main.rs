@@ -1,6 +1,7 @@
 //! The program itself, as processes: killed in the middle of its work, and several side by side on one database.
 
 mod server;
+mod stampede;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,29 +1,39 @@
 //! The program and its servers as child processes.
 
+use std::fs::{self, File};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The program on one database, in an empty folder.
 pub(crate) struct Program {
-    url: String,
+    settings: Vec<(&'static str, String)>,
     folder: TempDir,
 }
 
 impl Program {
     pub(crate) fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), folder: tempfile::tempdir().expect("a folder") }
+        let settings = [("JANGTEO_DATABASE_URL", url), ("JANGTEO_LOG", "warn")];
+        let settings = settings.map(|(name, value)| (name, value.to_owned())).to_vec();
+        Self { settings, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// The same with another setting.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
+        self
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jangteo"));
-        command.current_dir(&self.folder).env("JANGTEO_DATABASE_URL", &self.url).env("JANGTEO_LOG", "warn");
-        command.stdin(Stdio::null());
+        command.current_dir(&self.folder).envs(self.settings.iter().cloned()).stdin(Stdio::null());
         command
     }
 
@@ -39,14 +49,16 @@ impl Program {
     /// A server that is ready.
     pub(crate) async fn serve(&self) -> Server {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
+        let log = self.folder.path().join(format!("{}.log", free.port()));
         let child = self
             .command()
             .args(["serve", "--no-demo", "--listen", &free.to_string()])
             .stdout(Stdio::null())
+            .stderr(File::create(&log).expect("the folder is writable"))
             .spawn()
             .expect("it starts");
-        let server =
-            Server { child: Mutex::new(child), site: format!("http://{free}"), client: Client::new() };
+        let site = format!("http://{free}");
+        let server = Server { child: Mutex::new(child), site, client: Client::new(), log };
         for _ in 0..300 {
             let ready = server.client.get(format!("{}/health/ready", server.site)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
@@ -63,6 +75,7 @@ pub(crate) struct Server {
     child: Mutex<Child>,
     site: String,
     client: Client,
+    log: PathBuf,
 }
 
 impl Server {
@@ -73,6 +86,20 @@ impl Server {
         child.wait().expect("it ends");
     }
 
+    /// What it said on standard error.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("a log")
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        let metrics = self.client.get(format!("{}/metrics", self.site)).send().await;
+        metrics.expect("an answer").text().await.expect("a text")
+    }
+
+    pub(crate) fn request(&self, method: Method, user: i64, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.site)).header("X-User-Id", user)
+    }
+
     /// The status and the body of the answer, unless the server went away.
     pub(crate) async fn post(
         &self,
@@ -81,8 +108,7 @@ impl Server {
         body: Value,
         key: Option<&str>,
     ) -> Option<(u16, Value)> {
-        let mut request =
-            self.client.post(format!("{}{path}", self.site)).header("X-User-Id", user).json(&body);
+        let mut request = self.request(Method::POST, user, path).json(&body);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
@@ -99,13 +125,16 @@ impl Server {
     }
 
     pub(crate) async fn get(&self, user: i64, path: &str) -> Value {
-        let request = self.client.get(format!("{}{path}", self.site)).header("X-User-Id", user);
+        let request = self.request(Method::GET, user, path);
         request.send().await.expect("an answer").json().await.expect("JSON")
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}: {}", self.site, self.log());
+        }
         if let Ok(child) = self.child.get_mut() {
             // It may have been killed already.
             drop(child.kill());
