@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use crate::server::{self, Kind, NoServer};
 use setup::Setup;
 
+mod commands;
 mod docker;
 mod local;
 mod sentinel;

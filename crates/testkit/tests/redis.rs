@@ -198,3 +198,16 @@ fn a_server_goes_with_its_process_even_if_that_is_killed() {
         thread::sleep(Duration::from_millis(50));
     }
 }
+
+#[test]
+fn a_server_that_saved_comes_back_with_what_it_knew_then() {
+    let mut server = start(RedisOptions::default());
+    Client::to(&server).ask("SET saved 1");
+    server.save();
+    Client::to(&server).ask("SET later 1");
+    assert_eq!(server.keys(), ["later", "saved"].map(str::to_owned).into());
+    server.restart();
+    assert_eq!(server.keys(), ["saved".to_owned()].into());
+    server.flush();
+    assert!(server.keys().is_empty());
+}

@@ -1,14 +1,21 @@
 //! The audit finds what is wrong.
 
-use jangteo_application::Audit;
-use jangteo_application::claim_coupons::ClaimCoupons;
+use jangteo_application::claim_coupons::{Claim, ClaimCoupons, Place};
 use jangteo_application::place_orders::PlaceOrders;
+use jangteo_application::{Audit, CouponPlaces};
+use jangteo_domain::UserId;
 
-use crate::support::{Shop, claim, order, request};
+use crate::support::{Shop, claim, code, order, request, unkeyed};
 
 crate::on_both_databases! {
     every_rule_finds_what_breaks_it
+    tickets_are_followed_through_gates
 }
+
+const HANDED_OUT: &str = "every ticket that a customer holds was handed out";
+const OF_ITS_OWN: &str = "a gate has tickets that no other has";
+const WITHOUT_GAPS: &str =
+    "winners hold the first tickets, without gaps, but for those that a gate hands out";
 
 /// What is done to the data, and the rules that it breaks.
 const TAMPERINGS: [(&str, &[&str]); 23] = [
@@ -79,7 +86,7 @@ const TAMPERINGS: [(&str, &[&str]); 23] = [
         "UPDATE coupons SET issued_quantity = issued_quantity + 1",
         &["a coupon counts those that were issued, and never more than there are"],
     ),
-    ("UPDATE user_coupons SET ticket = ticket + 1", &["winners hold the first tickets, without gaps"]),
+    ("UPDATE user_coupons SET ticket = ticket + 1", &[HANDED_OUT, WITHOUT_GAPS]),
     (
         "UPDATE user_coupons SET status = 'CLAIMED', used_at = NULL",
         &[
@@ -128,17 +135,15 @@ async fn every_rule_finds_what_breaks_it(shop: Shop) {
     shop.assert_audit_is_clean().await;
     for (tampering, broken) in TAMPERINGS {
         shop.tamper(tampering).await;
-        let report = shop.store.audit().await.unwrap();
-        let found: Vec<_> = report
-            .checks
-            .iter()
-            .filter(|check| !check.violations.is_empty())
-            .map(|check| check.rule)
-            .collect();
-        assert_eq!(found, broken, "{tampering}");
+        assert_eq!(broken_rules(&shop).await, broken, "{tampering}");
         shop.tamper(repair(tampering)).await;
     }
     shop.assert_audit_is_clean().await;
+}
+
+async fn broken_rules(shop: &Shop) -> Vec<&'static str> {
+    let report = shop.store.audit().await.unwrap();
+    report.checks.iter().filter(|check| !check.violations.is_empty()).map(|check| check.rule).collect()
 }
 
 fn repair(tampering: &str) -> &'static str {
@@ -167,4 +172,73 @@ fn repair(tampering: &str) -> &'static str {
         }
         table => unreachable!("{table}"),
     }
+}
+
+/// What is done to tickets, what undoes it, and the rules that it breaks.
+const FORGERIES: [(&str, &str, &[&str]); 7] = [
+    (
+        "UPDATE user_coupons SET ticket = 99 WHERE ticket = 1",
+        "UPDATE user_coupons SET ticket = 1 WHERE ticket = 99",
+        &[HANDED_OUT, WITHOUT_GAPS],
+    ),
+    (
+        "UPDATE user_coupons SET ticket = 10 WHERE ticket = 9",
+        "UPDATE user_coupons SET ticket = 9 WHERE ticket = 10",
+        &[HANDED_OUT],
+    ),
+    (
+        "UPDATE user_coupons SET ticket = 4 WHERE ticket = 1",
+        "UPDATE user_coupons SET ticket = 1 WHERE ticket = 4",
+        &[WITHOUT_GAPS],
+    ),
+    (
+        "UPDATE coupons SET next_ticket = next_ticket + 1",
+        "UPDATE coupons SET next_ticket = next_ticket - 1",
+        &[WITHOUT_GAPS],
+    ),
+    ("UPDATE coupons SET next_ticket = 9", "UPDATE coupons SET next_ticket = 10", &[HANDED_OUT, OF_ITS_OWN]),
+    (
+        "UPDATE coupon_gates SET last_ticket = 6 WHERE first_ticket = 2",
+        "UPDATE coupon_gates SET last_ticket = 5 WHERE first_ticket = 2",
+        &[OF_ITS_OWN],
+    ),
+    (
+        "UPDATE coupon_gates SET first_ticket = 5, last_ticket = 8 WHERE first_ticket = 6",
+        "UPDATE coupon_gates SET first_ticket = 6, last_ticket = 9 WHERE first_ticket = 5",
+        &[OF_ITS_OWN],
+    ),
+];
+
+/// Ticket 1 is issued without a gate, the four places that are left are handed out to a gate, and again to another when
+/// that one is lost. Claims of both are issued.
+async fn tickets_are_followed_through_gates(shop: Shop) {
+    let shop = shop.stocked(5, 1, 10, 5).await;
+    let claims = shop.batcher(ClaimCoupons);
+    let on = |user: i64, place| {
+        let claim = Claim { user: UserId(user), code: code("TENTH"), place };
+        async { claims.submit(unkeyed(claim)).await.unwrap().outcome.unwrap().user_coupon.ticket }
+    };
+    let tenth = code("TENTH");
+    let hand_out = async || shop.store.hand_out(&tenth).await.unwrap().unwrap();
+    assert_eq!(on(1, Place::Ungated).await, 1);
+    assert_eq!(hand_out().await.tickets, 2..6);
+    shop.assert_audit_is_clean().await;
+    let again = hand_out().await;
+    assert_eq!((again.tickets, again.holders), (6..10, [(UserId(1), 1)].into()));
+    assert_eq!(on(2, Place::Ticket(3)).await, 3);
+    assert_eq!(on(3, Place::Ticket(9)).await, 9);
+    shop.assert_audit_is_clean().await;
+    for (forgery, repair, broken) in FORGERIES {
+        shop.tamper(forgery).await;
+        assert_eq!(broken_rules(&shop).await, broken, "{forgery}");
+        shop.tamper(repair).await;
+    }
+    // Twice, as by two instances that find the same place overdue.
+    for _ in 0..2 {
+        shop.store.give_back(&tenth, &[6, 7].into()).await.unwrap();
+    }
+    assert_eq!(on(4, Place::Ticket(9)).await, 10, "another has that one");
+    assert_eq!(on(5, Place::Ungated).await, 11);
+    assert!(hand_out().await.tickets.is_empty());
+    shop.assert_audit_is_clean().await;
 }

@@ -2,6 +2,7 @@
 
 mod jobs;
 mod server;
+mod stampede;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,37 +1,39 @@
 //! The program and its servers as child processes.
 
+use std::fs::{self, File};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The program on one database, in an empty folder.
 pub(crate) struct Program {
-    url: String,
+    settings: Vec<(&'static str, String)>,
     folder: TempDir,
-    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Program {
     pub(crate) fn new(url: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        Self { url: url.to_owned(), folder, environment: Vec::new() }
+        let settings = [("JANGTEO_DATABASE_URL", url), ("JANGTEO_LOG", "warn")];
+        let settings = settings.map(|(name, value)| (name, value.to_owned())).to_vec();
+        Self { settings, folder: tempfile::tempdir().expect("a folder") }
     }
 
-    /// The same with a setting.
-    pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Self {
-        self.environment.push((variable, value));
+    /// The same with another setting.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
         self
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jangteo"));
-        command.current_dir(&self.folder).env("JANGTEO_DATABASE_URL", &self.url).env("JANGTEO_LOG", "warn");
-        command.envs(self.environment.iter().copied()).stdin(Stdio::null());
+        command.current_dir(&self.folder).envs(self.settings.iter().cloned()).stdin(Stdio::null());
         command
     }
 
@@ -56,10 +58,12 @@ impl Program {
 
     pub(crate) async fn serve_with(&self, flags: &[&str]) -> Server {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
+        let log = self.folder.path().join(format!("{}.log", free.port()));
         let mut command = self.command();
         command.args(["serve", "--no-demo", "--listen", &free.to_string()]).args(flags);
-        let process = Process::start(command.stdout(Stdio::null()));
-        let server = Server { process, site: format!("http://{free}"), client: Client::new() };
+        command.stdout(Stdio::null()).stderr(File::create(&log).expect("the folder is writable"));
+        let (process, site) = (Process::start(&mut command), format!("http://{free}"));
+        let server = Server { process, site, client: Client::new(), log };
         for _ in 0..300 {
             let ready = server.client.get(format!("{}/health/ready", server.site)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
@@ -114,9 +118,24 @@ pub(crate) struct Server {
     pub(crate) process: Process,
     site: String,
     client: Client,
+    log: PathBuf,
 }
 
 impl Server {
+    /// What it said on standard error.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("a log")
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        let metrics = self.client.get(format!("{}/metrics", self.site)).send().await;
+        metrics.expect("an answer").text().await.expect("a text")
+    }
+
+    pub(crate) fn request(&self, method: Method, user: i64, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.site)).header("X-User-Id", user)
+    }
+
     /// The status and the body of the answer, unless the server went away.
     pub(crate) async fn post(
         &self,
@@ -125,8 +144,7 @@ impl Server {
         body: Value,
         key: Option<&str>,
     ) -> Option<(u16, Value)> {
-        let mut request =
-            self.client.post(format!("{}{path}", self.site)).header("X-User-Id", user).json(&body);
+        let mut request = self.request(Method::POST, user, path).json(&body);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
@@ -143,7 +161,15 @@ impl Server {
     }
 
     pub(crate) async fn get(&self, user: i64, path: &str) -> Value {
-        let request = self.client.get(format!("{}{path}", self.site)).header("X-User-Id", user);
+        let request = self.request(Method::GET, user, path);
         request.send().await.expect("an answer").json().await.expect("JSON")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}: {}", self.site, self.log());
+        }
     }
 }
