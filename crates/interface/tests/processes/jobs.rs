@@ -39,7 +39,7 @@ const CLAIMED_LAST_YEAR: &str = "\
     INSERT INTO user_coupons SELECT id, id, 1, 'CLAIMED', id, '2025-01-01', '2025-01-08', NULL FROM users; \
     INSERT INTO coupon_history (user_coupon_id, action, created_at) \
     SELECT id, 'ISSUED', claimed_at FROM user_coupons; \
-    UPDATE coupons SET issued_quantity = 5000";
+    UPDATE coupons SET issued_quantity = 5000, next_ticket = 5001";
 const EXPIRED: &str = "SELECT COUNT(*) FROM user_coupons WHERE status = 'EXPIRED'";
 const HISTORY: &str = "SELECT COUNT(*) FROM coupon_history WHERE action = 'EXPIRED'";
 const LEASES: &str = "SELECT COUNT(*) FROM job_leases";
