@@ -12,3 +12,4 @@ mod limits;
 mod operations;
 mod outage;
 mod overload;
+mod redis;
