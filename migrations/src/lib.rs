@@ -22,6 +22,7 @@
 
 mod m20261121_000001_purchase;
 mod m20261121_000002_tickets;
+mod m20261121_000003_jobs;
 mod m20261121_000004_coupon_reads;
 mod table;
 
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261121_000001_purchase::Migration),
             Box::new(m20261121_000002_tickets::Migration),
+            Box::new(m20261121_000003_jobs::Migration),
             Box::new(m20261121_000004_coupon_reads::Migration),
         ]
     }
@@ -50,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    const TABLES: [&str; 20] = [
+    const TABLES: [&str; 21] = [
         "users",
         "wallets",
         "stores",
@@ -71,6 +73,7 @@ mod tests {
         "coupon_gates",
         "returned_tickets",
         "installation",
+        "job_leases",
     ];
 
     async fn present(schema: &SchemaManager<'_>) -> Vec<&'static str> {

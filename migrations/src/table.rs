@@ -122,7 +122,16 @@ pub(crate) fn add_column(table: &'static str, column: ColumnDef) -> TableAlterSt
 
 /// A secondary index, `ix_<table>_<columns>`.
 pub(crate) fn index(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
-    over(columns).name(format!("ix_{table}_{}", columns.join("_"))).table(table).take()
+    over(columns).name(index_name(table, columns)).table(table).take()
+}
+
+/// Takes an [`index`] back.
+pub(crate) fn drop_index(table: &'static str, columns: &[&'static str]) -> IndexDropStatement {
+    Index::drop().name(index_name(table, columns)).table(table).to_owned()
+}
+
+fn index_name(table: &str, columns: &[&str]) -> String {
+    format!("ix_{table}_{}", columns.join("_"))
 }
 
 fn over(columns: &[&'static str]) -> IndexCreateStatement {

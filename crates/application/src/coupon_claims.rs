@@ -139,3 +139,6 @@ fn place_name(place: Place) -> &'static str {
         Place::Ungated => "ungated",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,7 @@ pub enum Settled {
 pub struct GateAway;
 
 /// Lets claims in.
+#[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait CouponGate: Send + Sync {
     /// Lets a claim in or not, in one step: nobody gets the place of another. A place that is not settled within
@@ -131,6 +132,7 @@ pub trait CouponGate: Send + Sync {
 pub struct Lead(pub u64);
 
 /// What the database knows of a coupon's places.
+#[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait CouponPlaces: Send + Sync {
     /// Hands out a ticket for every place that is left, in one transaction; `None` for an unknown code. Of a coupon whose

@@ -93,6 +93,9 @@ pub trait IdempotencyRepository: Send {
         &mut self,
         records: &[(ScopedKey, IdempotencyRecord)],
     ) -> Result<(), RepositoryError>;
+
+    /// Forgets the oldest outcomes from before a moment, at most so many, and says how many those were.
+    async fn purge(&mut self, before: DateTime<Utc>, at_most: usize) -> Result<usize, RepositoryError>;
 }
 
 #[cfg(test)]

@@ -11,10 +11,12 @@
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform | [`outbox`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`rate_limit`], [`audit`] |
+//! | what is done now and then, by one instance | [`jobs`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`] |
 
 pub mod audit;
 pub mod batcher;
+pub mod cache;
 pub mod charge_wallets;
 pub mod claim_coupons;
 pub mod clock;
@@ -24,6 +26,7 @@ pub mod coupon_claims;
 pub mod coupon_gate;
 pub mod idempotency;
 pub mod ids;
+pub mod jobs;
 pub mod operation;
 pub mod outbox;
 pub mod place_orders;

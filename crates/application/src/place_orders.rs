@@ -13,6 +13,7 @@ use jangteo_domain::{
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
+use crate::cache::StockLeft;
 use crate::idempotency::Fingerprint;
 use crate::ids::Sequence;
 use crate::operation::{Operation, Outcome, Work};
@@ -30,6 +31,8 @@ pub struct Receipt {
     pub order: Order,
     /// The balance right after it.
     pub balance: Money,
+    /// What it left of its products; nothing when it is told again.
+    pub left: Vec<StockLeft>,
 }
 
 #[async_trait]
@@ -118,12 +121,19 @@ fn separate(verdicts: Vec<Result<Sale, Refusal>>) -> (Vec<Outcome<PlaceOrders>>,
         .map(|verdict| {
             verdict.map(|sale| {
                 sales.events.push(OutboxMessage::order_paid(&sale.order));
+                let decided = (sale.order.created_at, sale.order.id);
+                let left = sale.movements.iter().map(|movement| StockLeft {
+                    product: movement.product,
+                    stock: movement.stock_after,
+                    decided,
+                });
+                let left = left.collect();
                 sales.orders.push(sale.order.clone());
                 sales.payments.push(sale.payment);
                 sales.ledger.extend(sale.ledger);
                 sales.movements.extend(sale.movements);
                 sales.redemptions.extend(sale.redemption);
-                Receipt { order: sale.order, balance: sale.balance }
+                Receipt { order: sale.order, balance: sale.balance, left }
             })
         })
         .collect();
@@ -206,7 +216,7 @@ impl TryFrom<Record> for Outcome<PlaceOrders> {
     fn try_from(record: Record) -> Result<Self, serde_json::Error> {
         let refusal = match record {
             Record::Placed { order, balance } => {
-                return Ok(Ok(Receipt { order: order.try_into()?, balance: balance.0 }));
+                return Ok(Ok(Receipt { order: order.try_into()?, balance: balance.0, left: Vec::new() }));
             }
             Record::Refused(refusal) => refusal,
         };

@@ -171,6 +171,20 @@ pub enum CouponFault {
     },
 }
 
+/// Why a customer's coupon does not expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExpiryRefusal {
+    /// It can still be used.
+    #[error("still valid")]
+    StillValid,
+    /// It was used in time.
+    #[error("already used")]
+    AlreadyUsed,
+    /// It expired before.
+    #[error("already expired")]
+    AlreadyExpired,
+}
+
 impl Coupon {
     /// Whether the claim window is open.
     ///
@@ -271,6 +285,22 @@ impl UserCoupon {
         self.state = UserCouponState::Used { at: now };
         Ok(())
     }
+
+    /// Ends it, when its validity is over and it was not used.
+    ///
+    /// # Errors
+    /// [`ExpiryRefusal`]; it is then unchanged.
+    pub fn expire(&mut self, now: DateTime<Utc>) -> Result<(), ExpiryRefusal> {
+        match self.state {
+            UserCouponState::Used { .. } => Err(ExpiryRefusal::AlreadyUsed),
+            UserCouponState::Expired => Err(ExpiryRefusal::AlreadyExpired),
+            UserCouponState::Claimed if self.check_usable(now).is_ok() => Err(ExpiryRefusal::StillValid),
+            UserCouponState::Claimed => {
+                self.state = UserCouponState::Expired;
+                Ok(())
+            }
+        }
+    }
 }
 
 /// One coupon used up by one order.
@@ -326,6 +356,21 @@ pub trait CouponRepository: Send {
     ///
     /// MUST fail with [`RepositoryError::Conflict`] when one is not in the state CLAIMED.
     async fn redeem(&mut self, redemptions: &[Redemption]) -> Result<(), RepositoryError>;
+
+    /// Customers' coupons that are CLAIMED and whose validity is over, those first that ended first, locked until the
+    /// unit of work ends.
+    ///
+    /// MUST NOT wait for a row that somebody else has locked, but leave it out: an order may be using it up.
+    async fn lock_due(
+        &mut self,
+        now: DateTime<Utc>,
+        at_most: usize,
+    ) -> Result<Vec<UserCoupon>, RepositoryError>;
+
+    /// Marks coupons as expired, with their history.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] when one is not in the state CLAIMED.
+    async fn expire(&mut self, expired: &[UserCouponId], at: DateTime<Utc>) -> Result<(), RepositoryError>;
 }
 
 #[cfg(test)]
@@ -403,5 +448,28 @@ mod tests {
         assert_eq!(issued.check_usable(day(5)), Err(CouponFault::Expired));
         assert_eq!(issued.redeem(day(4)), Ok(()));
         assert_eq!(issued.redeem(day(4)), Err(CouponFault::AlreadyUsed));
+    }
+
+    #[test]
+    fn it_expires_when_its_validity_is_over_and_only_once() {
+        let mut coupon = coupon(Discount::Percent(Decimal::TEN));
+        coupon.valid_days = Some(7);
+        let mut claimed = coupon.issue(UserCouponId(1), UserId(1), None, day(1)).unwrap();
+        assert_eq!(claimed.expire(day(8) - TimeDelta::microseconds(1)), Err(ExpiryRefusal::StillValid));
+        assert_eq!(claimed.expire(day(8)), Ok(()));
+        assert_eq!(claimed.expire(day(8)), Err(ExpiryRefusal::AlreadyExpired));
+        assert_eq!(claimed.redeem(day(2)), Err(CouponFault::Expired));
+    }
+
+    #[test]
+    fn what_was_used_and_what_has_no_end_never_expires() {
+        let mut coupon = coupon(Discount::Percent(Decimal::TEN));
+        coupon.total_quantity = 2;
+        let mut endless = coupon.issue(UserCouponId(1), UserId(1), None, day(1)).unwrap();
+        assert_eq!(endless.expire(day(10_000)), Err(ExpiryRefusal::StillValid));
+        coupon.valid_days = Some(7);
+        let mut used = coupon.issue(UserCouponId(2), UserId(2), None, day(1)).unwrap();
+        used.redeem(day(2)).unwrap();
+        assert_eq!(used.expire(day(9)), Err(ExpiryRefusal::AlreadyUsed));
     }
 }

@@ -18,7 +18,7 @@ struct Rule {
     query: &'static str,
 }
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 20] = [
     Rule {
         rule: "a wallet is the sum of its ledger entries",
         what: "wallet of user",
@@ -162,6 +162,29 @@ const RULES: [Rule; 17] = [
                 LEFT JOIN (SELECT user_coupon_id, COUNT(*) AS uses FROM orders WHERE status <> 'CANCELLED' \
                 AND user_coupon_id IS NOT NULL GROUP BY user_coupon_id) o ON o.user_coupon_id = u.id \
                 WHERE COALESCE(o.uses, 0) <> (CASE WHEN u.status = 'USED' THEN 1 ELSE 0 END)",
+    },
+    Rule {
+        rule: "every customer's coupon was issued once",
+        what: "user coupon",
+        query: "SELECT u.id AS id, 1 AS expected, COALESCE(h.issued, 0) AS found FROM user_coupons u \
+                LEFT JOIN (SELECT user_coupon_id, COUNT(*) AS issued FROM coupon_history WHERE action = 'ISSUED' \
+                GROUP BY user_coupon_id) h ON h.user_coupon_id = u.id WHERE COALESCE(h.issued, 0) <> 1",
+    },
+    Rule {
+        rule: "the last entry of a coupon's history shows its state",
+        what: "user coupon",
+        query: "SELECT u.id AS id, 1 AS expected, 0 AS found FROM user_coupons u \
+                JOIN (SELECT user_coupon_id, MAX(id) AS last FROM coupon_history GROUP BY user_coupon_id) l \
+                ON l.user_coupon_id = u.id JOIN coupon_history h ON h.id = l.last \
+                WHERE u.status <> (CASE WHEN h.action IN ('USED', 'EXPIRED') THEN h.action ELSE 'CLAIMED' END)",
+    },
+    Rule {
+        rule: "coupons are used before their validity is over, and expire after it",
+        what: "user coupon",
+        query: "SELECT u.id AS id, 1 AS expected, 0 AS found FROM coupon_history h \
+                JOIN user_coupons u ON u.id = h.user_coupon_id \
+                WHERE (h.action = 'USED' AND h.created_at >= u.expires_at) \
+                OR (h.action = 'EXPIRED' AND (u.expires_at IS NULL OR h.created_at < u.expires_at))",
     },
 ];
 

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use jangteo_domain::coupon::{Coupon, CouponCode, CouponRepository, Redemption, UserCoupon, UserCouponState};
-use jangteo_domain::{CouponId, RepositoryError, UserId};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, Query, SimpleExpr};
+use jangteo_domain::{CouponId, RepositoryError, UserCouponId, UserId};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, LockBehavior, LockType, Query, SimpleExpr};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::entity::{coupon_history, coupons, user_coupons};
 use crate::error::failed;
+use crate::literal::moment_value;
 use crate::statement::{LARGEST, padded};
 use crate::transaction::Transaction;
 
@@ -131,7 +133,7 @@ impl CouponRepository for Transaction {
                 .filter(
                     user_coupons::Column::Id.is_in(list.iter().map(|redemption| redemption.user_coupon.0)),
                 )
-                .filter(user_coupons::Column::Status.eq("CLAIMED"));
+                .filter(still_claimed());
             self.writes.update(update, list.len());
         }
         self.writes.insert(redemptions.iter().map(|redemption| coupon_history::ActiveModel {
@@ -143,6 +145,50 @@ impl CouponRepository for Transaction {
         }));
         Ok(())
     }
+
+    /// Without waiting there is no order of locking to keep. SQLite lets only one write at a time and locks no rows.
+    async fn lock_due(
+        &mut self,
+        now: DateTime<Utc>,
+        at_most: usize,
+    ) -> Result<Vec<UserCoupon>, RepositoryError> {
+        let now = moment_value(self.writes.backend(), now);
+        let transaction = self.up_to_date().await?;
+        let rows = user_coupons::Entity::find()
+            .filter(user_coupons::Column::Status.eq("CLAIMED"))
+            .filter(user_coupons::Column::ExpiresAt.lte(now))
+            .order_by_asc(user_coupons::Column::ExpiresAt)
+            .limit(at_most as u64)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .all(transaction)
+            .await
+            .map_err(failed)?;
+        rows.into_iter().map(|row| Ok(UserCoupon::try_from(row)?)).collect()
+    }
+
+    async fn expire(&mut self, expired: &[UserCouponId], at: DateTime<Utc>) -> Result<(), RepositoryError> {
+        for list in expired.chunks(LARGEST) {
+            let update = user_coupons::Entity::update_many()
+                .col_expr(user_coupons::Column::Status, Expr::val("EXPIRED"))
+                .filter(user_coupons::Column::Id.is_in(list.iter().map(|id| id.0)))
+                .filter(still_claimed());
+            self.writes.update(update, list.len());
+        }
+        self.writes.insert(expired.iter().map(|id| coupon_history::ActiveModel {
+            id: NotSet,
+            user_coupon_id: Set(id.0),
+            action: Set("EXPIRED".to_owned()),
+            order_id: Set(None),
+            created_at: Set(at),
+        }));
+        Ok(())
+    }
+}
+
+/// The guard of an update by ids, in a form that no index serves. Given the choice, MariaDB would find the rows by their
+/// status when few are CLAIMED, and so lock those of everybody else.
+fn still_claimed() -> SimpleExpr {
+    Func::coalesce([user_coupons::Column::Status.into_expr(), Expr::val("")]).eq("CLAIMED")
 }
 
 fn collect(

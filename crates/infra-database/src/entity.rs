@@ -13,6 +13,7 @@ pub mod hourly_sales;
 pub mod id_blocks;
 pub mod idempotency_keys;
 pub mod installation;
+pub mod job_leases;
 pub mod ledger_entries;
 pub mod order_items;
 pub mod orders;

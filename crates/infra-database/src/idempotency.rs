@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use jangteo_application::idempotency::{Fingerprint, IdempotencyRecord, IdempotencyRepository, ScopedKey};
 use jangteo_domain::{RepositoryError, UserId};
 use sea_orm::sea_query::Condition;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::idempotency_keys::{ActiveModel, Column, Entity};
 use crate::error::{Corrupt, failed};
+use crate::literal::moment_value;
 use crate::statement::padded;
 use crate::transaction::Transaction;
 
@@ -23,12 +25,7 @@ impl IdempotencyRepository for Transaction {
         let mut found = BTreeMap::new();
         for list in padded(keys.iter()) {
             let any = list.iter().fold(Condition::any(), |any, key| {
-                any.add(
-                    Condition::all()
-                        .add(Column::UserId.eq(stored_user(key.user)))
-                        .add(Column::Operation.eq(key.operation))
-                        .add(Column::IdempotencyKey.eq(key.key.as_str())),
-                )
+                any.add(is(stored_user(key.user), key.operation, key.key.as_str()))
             });
             for row in Entity::find().filter(any).all(transaction).await.map_err(failed)? {
                 let corrupt = |column| Corrupt::new("idempotency_keys", column, &row.idempotency_key);
@@ -60,6 +57,39 @@ impl IdempotencyRepository for Transaction {
         self.writes.insert(records.iter().map(row));
         Ok(())
     }
+
+    /// The keys first, from the index, and then the rows by their keys: a DELETE by time might rather read the whole
+    /// table, and wait for every record that is being written.
+    async fn purge(&mut self, before: DateTime<Utc>, at_most: usize) -> Result<usize, RepositoryError> {
+        let before = moment_value(self.writes.backend(), before);
+        let transaction = self.up_to_date().await?;
+        let old: Vec<(i64, String, String)> = Entity::find()
+            .select_only()
+            .columns([Column::UserId, Column::Operation, Column::IdempotencyKey])
+            .filter(Column::CreatedAt.lt(before))
+            .order_by_asc(Column::CreatedAt)
+            .limit(at_most as u64)
+            .into_tuple()
+            .all(transaction)
+            .await
+            .map_err(failed)?;
+        let mut purged = 0;
+        for list in padded(&old) {
+            let any = list
+                .into_iter()
+                .fold(Condition::any(), |any, (user, operation, key)| any.add(is(*user, operation, key)));
+            let deleted = Entity::delete_many().filter(any).exec(transaction).await.map_err(failed)?;
+            purged += deleted.rows_affected;
+        }
+        usize::try_from(purged).map_err(|error| RepositoryError::Backend(error.into()))
+    }
+}
+
+fn is(user: i64, operation: &str, key: &str) -> Condition {
+    Condition::all()
+        .add(Column::UserId.eq(user))
+        .add(Column::Operation.eq(operation))
+        .add(Column::IdempotencyKey.eq(key))
 }
 
 /// Stored in the place of a customer for somebody who is none yet.

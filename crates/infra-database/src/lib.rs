@@ -27,6 +27,7 @@ mod entity;
 mod error;
 mod id_blocks;
 mod idempotency;
+mod job_leases;
 mod literal;
 mod order;
 mod outbox;

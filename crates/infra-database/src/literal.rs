@@ -53,8 +53,21 @@ impl Literals {
     }
 }
 
-/// MySQL's DATETIME, or a text in UTC for SQLite.
+/// A moment as a parameter to compare what is stored with, or to store. SQLite compares texts, and its driver would leave
+/// out zeros at their end.
+pub(crate) fn moment_value(backend: DbBackend, at: DateTime<Utc>) -> Value {
+    match backend {
+        DbBackend::MySql => at.into(),
+        _ => moment_text(backend, at).into(),
+    }
+}
+
 fn moment_literal(backend: DbBackend, at: DateTime<Utc>) -> String {
+    format!("'{}'", moment_text(backend, at))
+}
+
+/// MySQL's DATETIME, or a text in UTC for SQLite.
+fn moment_text(backend: DbBackend, at: DateTime<Utc>) -> String {
     let (date, time, micros) = (at.date_naive(), at.time(), at.timestamp_subsec_micros());
     let (between, after) = match backend {
         DbBackend::MySql => (' ', ""),
@@ -62,7 +75,7 @@ fn moment_literal(backend: DbBackend, at: DateTime<Utc>) -> String {
     };
     let (year, month, day) = (date.year(), date.month(), date.day());
     let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-    format!("'{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}.{micros:06}{after}'")
+    format!("{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}.{micros:06}{after}")
 }
 
 fn write_string(text: &mut String, backend: DbBackend, string: &str) {
@@ -109,5 +122,13 @@ mod tests {
         let at = DateTime::UNIX_EPOCH + chrono::TimeDelta::microseconds(1_234_567);
         assert_eq!(written(DbBackend::MySql, at), "'1970-01-01 00:00:01.234567'");
         assert_eq!(written(DbBackend::Sqlite, at), "'1970-01-01T00:00:01.234567+00:00'");
+    }
+
+    /// The text `...00+00:00` comes before `...00.000000+00:00`, which is the same moment.
+    #[test]
+    fn a_whole_second_is_the_same_as_a_parameter_and_as_a_literal() {
+        let stored = written(DbBackend::Sqlite, DateTime::UNIX_EPOCH);
+        let parameter = moment_value(DbBackend::Sqlite, DateTime::UNIX_EPOCH);
+        assert_eq!(parameter, Value::from(stored.trim_matches('\'')));
     }
 }

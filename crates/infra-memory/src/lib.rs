@@ -4,6 +4,7 @@
 mod cached_catalogue;
 mod coupon_gate;
 mod rate_limit;
+mod read_through;
 
 pub use cached_catalogue::{CacheSettings, CachedCatalogue};
 pub use coupon_gate::MemoryCouponGate;

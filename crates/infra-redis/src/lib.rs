@@ -24,11 +24,13 @@
 //! # }
 //! ```
 
+mod cache;
 mod client;
 mod coupon_gate;
 mod rate_limit;
 mod url;
 
+pub use cache::RedisCache;
 pub use client::{Redis, RedisSettings, SetupError};
 pub use coupon_gate::RedisCouponGate;
 pub use rate_limit::RedisRateLimiter;

@@ -9,6 +9,8 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer};
 use anyhow::Context;
 use chrono::TimeDelta;
+use futures::future::OptionFuture;
+use jangteo_application::cache::SharedCache;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::operation::Executor;
@@ -19,7 +21,8 @@ use jangteo_application::{
 };
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate, MemoryRateLimiter};
-use jangteo_infra_redis::{Redis, RedisCouponGate, RedisRateLimiter, RedisSettings};
+use jangteo_infra_redis::{Redis, RedisCache, RedisCouponGate, RedisRateLimiter, RedisSettings};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -28,6 +31,7 @@ use crate::config::Settings;
 use crate::http::{self, Limits, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
+use crate::worker::{self, Worker};
 
 /// How long a connection may stay open between requests: longer than most proxies keep theirs, so that these close
 /// them and no request meets a closed one.
@@ -47,6 +51,7 @@ pub struct Application {
     server: Server,
     shop: Arc<Shop>,
     store: Store,
+    worker: Option<Worker>,
     upkeep: JoinHandle<()>,
     stop: watch::Sender<bool>,
     shutdown_timeout: Duration,
@@ -81,11 +86,12 @@ impl Application {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
+        // Before anything that counts.
+        let metrics = telemetry::process_metrics();
         let store = connect(&settings, Arc::clone(&clock)).await?;
         let redis = connect_redis(&settings, &store).await?;
-        let shop = Arc::new(open(&settings, &store, redis, clock));
+        let shop = Arc::new(open(&settings, &store, redis, metrics.clone(), clock));
         let server = serve(listener, &settings, Arc::clone(&shop))?;
-        let metrics = shop.metrics.clone();
         let upkeep = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(UPKEEP).await;
@@ -94,7 +100,14 @@ impl Application {
         });
         let (stop, _) = watch::channel(false);
         let shutdown_timeout = settings.shutdown_timeout();
-        Ok(Self { address, server, shop, store, upkeep, stop, shutdown_timeout })
+        Ok(Self { address, server, shop, store, worker: None, upkeep, stop, shutdown_timeout })
+    }
+
+    /// Runs the scheduled jobs in this process too, until it is stopped.
+    #[must_use]
+    pub fn with_worker(mut self, settings: &Settings) -> Self {
+        self.worker = Some(Worker::start(settings, &self.store, &self.shop.clock));
+        self
     }
 
     /// Where it listens.
@@ -128,7 +141,11 @@ impl Application {
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
         tracing::info!("stopping: finishing what was begun");
-        let finishing = finish(&handle, &self.shop, &self.store, self.shutdown_timeout / 2);
+        let finishing = async {
+            let serving = finish(&handle, &self.shop, self.shutdown_timeout / 2);
+            tokio::join!(serving, OptionFuture::from(self.worker.as_ref().map(Worker::drain)));
+            self.store.close().await;
+        };
         match tokio::time::timeout(self.shutdown_timeout, finishing).await {
             Ok(()) => tracing::info!("stopped"),
             Err(_) => tracing::warn!("stopped before everything was finished: the time for it is over"),
@@ -140,13 +157,12 @@ impl Application {
 }
 
 /// From the outside to the inside: no step gets new work from the one before.
-async fn finish(handle: &ServerHandle, shop: &Shop, store: &Store, patience: Duration) {
+async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
     // Clients that are slow to take their answers must not use up the time of commands that were accepted.
     if tokio::time::timeout(patience, handle.stop(true)).await.is_err() {
         tracing::warn!("some clients have not taken their answers");
     }
     tokio::join!(shop.orders.drain(), shop.charges.drain(), shop.claims.drain(), shop.registrations.drain());
-    store.close().await;
 }
 
 /// Connects to the database of the settings.
@@ -156,7 +172,7 @@ pub(crate) async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> anyho
     let database = DatabaseSettings {
         url: settings.database_url.expose().to_owned(),
         readers: settings.database_readers.get(),
-        writers: WRITING_OPERATIONS * lanes + 1,
+        writers: WRITING_OPERATIONS * lanes + 1 + worker::CONNECTIONS,
     };
     let connected = Store::connect(&database, clock).await;
     connected.with_context(|| format!("cannot open the database {}", settings.database_url))
@@ -184,7 +200,13 @@ fn coupon_gate(settings: &Settings, redis: Option<&Redis>) -> Arc<dyn CouponGate
     }
 }
 
-fn open(settings: &Settings, store: &Store, redis: Option<Redis>, clock: Arc<dyn Clock>) -> Shop {
+fn open(
+    settings: &Settings,
+    store: &Store,
+    redis: Option<Redis>,
+    metrics: PrometheusHandle,
+    clock: Arc<dyn Clock>,
+) -> Shop {
     let lanes = settings.batch_lanes.get() as usize;
     let batches = BatcherSettings {
         batch_size: settings.batch_size.get(),
@@ -197,6 +219,8 @@ fn open(settings: &Settings, store: &Store, redis: Option<Redis>, clock: Arc<dyn
         products: Duration::from_millis(settings.product_cache_ms),
         popular: Duration::from_millis(settings.popular_cache_ms),
     };
+    let shared = redis.clone().map(|redis| Arc::new(RedisCache::new(redis)) as Arc<dyn SharedCache>);
+    let catalogue = Arc::new(CachedCatalogue::new(reads.clone(), ages, shared));
     let claims = start(ClaimCoupons, store, &clock, batches);
     let charging = ChargeWallets { policy: settings.wallet_policy() };
     Shop {
@@ -209,13 +233,14 @@ fn open(settings: &Settings, store: &Store, redis: Option<Redis>, clock: Arc<dyn
             Arc::clone(&clock),
         ),
         registrations: start(RegisterUsers, store, &clock, batches),
-        catalogue: Arc::new(CachedCatalogue::new(reads.clone(), ages)),
+        stock_news: catalogue.clone(),
+        catalogue,
         customers: reads.clone(),
         readiness: reads.clone(),
         audit: reads,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         clock,
-        metrics: telemetry::process_metrics(),
+        metrics,
         longest_body: settings.max_body_bytes.get(),
     }
 }

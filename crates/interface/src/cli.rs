@@ -19,6 +19,8 @@ mod migrate;
 mod output;
 mod seed;
 mod serve;
+mod signals;
+mod worker;
 
 /// An order and payment engine for shops that sell under pressure.
 ///
@@ -39,6 +41,7 @@ Examples:
   jangteo                                    the API on http://127.0.0.1:8080, with a demo shop in data/jangteo.db
   jangteo serve --listen 127.0.0.1:9000      the same on another port
   jangteo --database-url mysql://shop:secret@db/shop serve --migrate
+  jangteo --database-url mysql://shop:secret@db/shop worker
   jangteo seed --users 1000 --products 200 --stock 1000000 --balance 1000000 --coupon WELCOME10:PERCENT:10:1000
   jangteo audit --json
 
@@ -60,6 +63,8 @@ struct SettingsArguments {
 enum Command {
     /// Serve the API (the default)
     Serve(serve::Arguments),
+    /// Run the scheduled jobs alone, without the API; any number may run, each job runs in one of them
+    Worker,
     /// Bring the database schema up to date, back, or show where it is
     #[command(subcommand)]
     Migrate(migrate::Direction),
@@ -81,6 +86,7 @@ impl Cli {
             Command::Serve(arguments) => {
                 Box::pin(serve::run(&sources(arguments.listen.clone()), arguments)).await
             }
+            Command::Worker => Box::pin(worker::run(&sources(None))).await,
             Command::Migrate(direction) => Box::pin(migrate::run(&sources(None), direction)).await,
             Command::Seed(arguments) => Box::pin(seed::run(&sources(None), &arguments)).await,
             Command::Audit(arguments) => return Box::pin(audit::run(&sources(None), arguments)).await,
@@ -187,7 +193,9 @@ mod tests {
         let cli = Cli::parse_from(["jangteo", "--no-demo", "--listen", "127.0.0.1:1"]);
         assert!(cli.command.is_none() && cli.serve.no_demo);
         let cli = Cli::parse_from(["jangteo", "serve", "--migrate", "--database-url", "mysql://a/b"]);
-        assert!(matches!(cli.command, Some(Command::Serve(arguments)) if arguments.migrate));
+        assert!(
+            matches!(cli.command, Some(Command::Serve(arguments)) if arguments.migrate && !arguments.no_worker)
+        );
         assert_eq!(cli.settings.database_url.as_deref(), Some("mysql://a/b"));
     }
 

@@ -82,6 +82,9 @@ pub struct Settings {
     /// Threads that serve HTTP; unset, one for every two processors.
     #[serde(deserialize_with = "optional_text")]
     pub http_workers: Option<NonZeroUsize>,
+    /// How often scheduled jobs are tried, in milliseconds.
+    #[serde(deserialize_with = "at_most_a_day")]
+    pub job_interval_ms: NonZeroU64,
     /// How long stopping may take, in milliseconds.
     #[serde(deserialize_with = "text")]
     pub shutdown_timeout_ms: u64,
@@ -134,8 +137,9 @@ impl Default for Settings {
             batch_deadline_ms: 3_000,
             database_readers: NonZeroU32::new(8).expect("a default above zero"),
             product_cache_ms: 1_000,
-            popular_cache_ms: 10_000,
+            popular_cache_ms: 60_000,
             http_workers: None,
+            job_interval_ms: NonZeroU64::new(60_000).expect("a default above zero"),
             shutdown_timeout_ms: 10_000,
             max_body_bytes: at_least_one(65_536),
             rate_limit: None,
@@ -357,6 +361,13 @@ fn at_most_a_minute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
     match text(deserializer)? {
         milliseconds @ 0..=60_000 => Ok(milliseconds),
         _ => Err(serde::de::Error::custom("more than 60000, a minute")),
+    }
+}
+
+fn at_most_a_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroU64, D::Error> {
+    match text::<D, NonZeroU64>(deserializer)? {
+        milliseconds if milliseconds.get() <= 86_400_000 => Ok(milliseconds),
+        _ => Err(serde::de::Error::custom("more than 86400000, a day")),
     }
 }
 

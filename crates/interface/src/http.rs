@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, route};
 use jangteo_application::CouponClaims;
+use jangteo_application::cache::StockNews;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries, Readiness};
@@ -51,6 +52,7 @@ pub(crate) struct Shop {
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
+    pub(crate) stock_news: Arc<dyn StockNews>,
     pub(crate) customers: Arc<dyn CustomerQueries>,
     pub(crate) readiness: Arc<dyn Readiness>,
     pub(crate) audit: Arc<dyn Audit>,

@@ -23,6 +23,7 @@
 //! | how everything is put together | `application.rs` |
 //! | an endpoint | `http/`, a file for each area |
 //! | what a failure looks like to a client | `http/error.rs`, `messages.rs` |
+//! | what is done without being asked | `worker.rs` |
 //! | a setting | [`config`] |
 //! | a command | [`cli`] |
 
@@ -33,6 +34,7 @@ mod http;
 mod messages;
 mod reads;
 pub mod telemetry;
+mod worker;
 
 pub use application::{Application, StopHandle};
 pub use config::Settings;

@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use futures::future::try_join;
+use jangteo_testkit::{RedisOptions, RedisServer};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use crate::books;
 use crate::databases::{BenchDatabase, Databases};
@@ -13,13 +18,17 @@ use crate::load::{Load, Traffic};
 use crate::machine::{Busy, CpuTime};
 use crate::measure::{Figures, Lengths, Tally, median_by};
 use crate::scenario::{Backend, Mix};
-use crate::server::{Memory, Server, audit};
+use crate::server::{Memory, Server, Settings, audit};
+use crate::stampede::{self, ATTEMPTS, Counter, Crowd, Gate, Shop, Way};
 
 /// Connections to try for the floor; the best counts.
 const FLOOR_CONNECTIONS: [usize; 3] = [16, 32, 64];
 
 /// More clients than usual.
-const CROWD: usize = 256;
+pub(crate) const CROWD: usize = 256;
+
+/// A quota that nobody uses up, and that has to be counted all the same.
+const UNREACHABLE: &str = "1000000/1s";
 
 /// A part of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -32,8 +41,12 @@ pub(crate) enum Part {
     Sqlite,
     /// One order at a time, on both.
     Rest,
-    /// The catalogue's first page.
+    /// The catalogue's first page, with its cache and without.
     Products,
+    /// More customers than coupons, all at once, on MariaDB.
+    Coupons,
+    /// Orders while Redis is there, and when it hangs, on MariaDB.
+    Frozen,
 }
 
 /// One measurement on a fresh database.
@@ -54,16 +67,53 @@ pub(crate) enum Step {
         backend: Backend,
         /// What.
         traffic: Traffic,
+        /// With which settings.
+        setup: Setup,
         /// How many at a time.
         clients: usize,
     },
+    /// A crowd that wants a coupon, on MariaDB.
+    Stampede {
+        /// How claims are decided.
+        way: Way,
+        /// How many at a time.
+        at_a_time: usize,
+    },
+}
+
+/// How a server is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Setup {
+    /// As it ships.
+    Default,
+    /// Products are always fresh.
+    Uncached,
+    /// Each request asks Redis whether it is one too many.
+    Limited {
+        /// Whether Redis hangs from soon after measuring began.
+        freezes: bool,
+    },
+}
+
+impl fmt::Display for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "",
+            Self::Uncached => ", not cached",
+            Self::Limited { freezes: false } => ", rate limits in Redis",
+            Self::Limited { freezes: true } => ", rate limits in Redis, which freezes",
+        })
+    }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Floor { backend, mix, .. } => write!(f, "floor, {backend}, {mix}"),
-            Self::Server { backend, traffic, .. } => write!(f, "Jangteo, {backend}, {traffic}"),
+            Self::Server { backend, traffic, setup, .. } => {
+                write!(f, "Jangteo, {backend}, {traffic}{setup}")
+            }
+            Self::Stampede { way, .. } => write!(f, "coupons, {way}"),
         }
     }
 }
@@ -74,13 +124,26 @@ impl Step {
         match self {
             Self::Floor { connections, .. } => connections,
             Self::Server { clients, .. } => clients,
+            Self::Stampede { at_a_time, .. } => at_a_time,
+        }
+    }
+}
+
+impl Step {
+    /// Whether it is done without Jangteo.
+    pub(crate) fn is_floor(self) -> bool {
+        match self {
+            Self::Floor { .. } => true,
+            Self::Server { .. } => false,
+            Self::Stampede { way, .. } => matches!(way, Way::RowLock | Way::RedisLock),
         }
     }
 }
 
 impl Part {
     /// Every part.
-    pub(crate) const ALL: [Self; 5] = [Self::Spread, Self::Hot, Self::Sqlite, Self::Rest, Self::Products];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Spread, Self::Hot, Self::Sqlite, Self::Rest, Self::Products, Self::Coupons, Self::Frozen];
 
     /// What is measured for it, with that many clients.
     pub(crate) fn steps(self, clients: usize) -> Vec<Step> {
@@ -88,7 +151,7 @@ impl Part {
         match self {
             Self::Spread => {
                 let traffic = Traffic::Orders { mix: Mix::Spread, keyed: true };
-                let keyed = Step::Server { backend: Mysql, traffic, clients };
+                let keyed = Step::Server { backend: Mysql, traffic, setup: Setup::Default, clients };
                 [against_floors(Mix::Spread, clients), vec![keyed, orders(Mysql, Mix::Spread, CROWD)]]
                     .concat()
             }
@@ -98,9 +161,42 @@ impl Part {
                 vec![floor, orders(Sqlite, Mix::Spread, clients)]
             }
             Self::Rest => vec![orders(Mysql, Mix::Spread, 1), orders(Sqlite, Mix::Spread, 1)],
-            Self::Products => vec![Step::Server { backend: Mysql, traffic: Traffic::Catalogue, clients }],
+            Self::Products => {
+                [Setup::Uncached, Setup::Default].map(|setup| catalogue(setup, clients)).to_vec()
+            }
+            Self::Coupons => stampedes(clients),
+            Self::Frozen => [false, true].map(|freezes| limited_orders(freezes, clients)).to_vec(),
         }
     }
+}
+
+/// Each floor, then Jangteo with less and less before the database, and with keys, which the database alone knows.
+fn stampedes(clients: usize) -> Vec<Step> {
+    let floors = [Way::RowLock, Way::RedisLock]
+        .into_iter()
+        .flat_map(|way| FLOOR_CONNECTIONS.map(|connections| Step::Stampede { way, at_a_time: connections }));
+    let gates = [Gate::Redis, Gate::Memory, Gate::Frozen].map(|gate| claims(gate, false, CROWD));
+    floors
+        .chain([claims(Gate::Redis, false, clients)])
+        .chain(gates)
+        .chain([claims(Gate::Redis, true, CROWD)])
+        .collect()
+}
+
+/// The catalogue's first page on Jangteo.
+pub(crate) fn catalogue(setup: Setup, clients: usize) -> Step {
+    Step::Server { backend: Backend::Mysql, traffic: Traffic::Catalogue, setup, clients }
+}
+
+/// Orders on Jangteo that ask Redis first.
+pub(crate) fn limited_orders(freezes: bool, clients: usize) -> Step {
+    let traffic = Traffic::Orders { mix: Mix::Spread, keyed: false };
+    Step::Server { backend: Backend::Mysql, traffic, setup: Setup::Limited { freezes }, clients }
+}
+
+/// A stampede on Jangteo.
+pub(crate) fn claims(gate: Gate, keyed: bool, clients: usize) -> Step {
+    Step::Stampede { way: Way::Jangteo { gate, keyed }, at_a_time: clients }
 }
 
 /// Jangteo and each floor, on MariaDB.
@@ -112,7 +208,8 @@ fn against_floors(mix: Mix, clients: usize) -> Vec<Step> {
 
 /// Orders without keys on Jangteo.
 pub(crate) fn orders(backend: Backend, mix: Mix, clients: usize) -> Step {
-    Step::Server { backend, traffic: Traffic::Orders { mix, keyed: false }, clients }
+    let traffic = Traffic::Orders { mix, keyed: false };
+    Step::Server { backend, traffic, setup: Setup::Default, clients }
 }
 
 /// What came of a step.
@@ -120,9 +217,11 @@ pub(crate) fn orders(backend: Backend, mix: Mix, clients: usize) -> Step {
 pub(crate) struct Outcome {
     /// Rate and latency.
     pub(crate) figures: Figures,
+    /// Of a stampede.
+    pub(crate) crowd: Option<Crowd>,
     /// Of the server at the end of the load.
     pub(crate) memory: Option<Memory>,
-    /// Processors in use, warm-up included.
+    /// Processors in use; the warm-up is included unless it is a stampede's.
     pub(crate) busy: Option<Busy>,
 }
 
@@ -184,13 +283,24 @@ impl Bench {
                 let tally = floor.run().await?;
                 let busy = CpuTime::busy_since(before);
                 self.check(&database, tally.good()).await?;
-                Ok(Outcome { figures: tally.figures(), memory: None, busy })
+                Ok(Outcome { figures: tally.figures(), busy, ..Outcome::default() })
             }
-            Step::Server { backend, traffic, clients } => {
+            Step::Server { backend, traffic, setup, clients } => {
                 let database = self.databases.fresh(backend).await?;
-                let (tally, outcome) = self.load_server(&database, traffic, clients).await?;
+                let (tally, outcome) = self.load_server(&database, traffic, setup, clients).await?;
                 let orders = if traffic == Traffic::Catalogue { 0 } else { tally.good() };
                 self.check(&database, orders).await?;
+                Ok(outcome)
+            }
+            Step::Stampede { way, at_a_time } => {
+                let database = self.databases.fresh(Backend::Mysql).await?;
+                let outcome = match way {
+                    Way::RowLock | Way::RedisLock => self.rush_to_tills(&database, way, at_a_time).await?,
+                    Way::Jangteo { gate, keyed } => {
+                        self.rush_to_server(&database, gate, keyed, at_a_time).await?
+                    }
+                };
+                self.check_stampede(&database, &outcome).await?;
                 Ok(outcome)
             }
         }
@@ -200,17 +310,83 @@ impl Bench {
         &self,
         database: &BenchDatabase,
         traffic: Traffic,
+        setup: Setup,
         clients: usize,
     ) -> Result<(Tally, Outcome)> {
-        let binary = self.server.as_ref().context("there is no server to measure")?;
-        let server = Server::start(binary, &database.url).await?;
+        let mut redis = match setup {
+            Setup::Default | Setup::Uncached => None,
+            Setup::Limited { .. } => Some(start_redis().await?),
+        };
+        let server = self.start_server(database, &setup.settings(redis.as_ref())).await?;
         let before = CpuTime::now();
         let load = Load { server: server.address, clients, traffic, lengths: self.lengths };
-        let tally = load.run().await.with_context(|| format!("the server's log:{}", server.last_words()))?;
+        let freezing = async {
+            if let (Setup::Limited { freezes: true }, Some(redis)) = (setup, &mut redis) {
+                sleep(self.lengths.warm_up + self.lengths.measured / 10).await;
+                redis.freeze();
+            }
+            Ok(())
+        };
+        let (tally, ()) = try_join(load.run(), freezing)
+            .await
+            .with_context(|| format!("the server's log:{}", server.last_words()))?;
         let busy = CpuTime::busy_since(before);
-        let outcome = Outcome { figures: tally.figures(), memory: server.memory(), busy };
+        let outcome = Outcome { figures: tally.figures(), crowd: None, memory: server.memory(), busy };
         server.stop().await?;
         Ok((tally, outcome))
+    }
+
+    async fn start_server(&self, database: &BenchDatabase, settings: &Settings) -> Result<Server> {
+        let binary = self.server.as_ref().context("there is no server to measure")?;
+        Server::start(binary, &database.url, settings).await
+    }
+
+    async fn rush_to_tills(&self, database: &BenchDatabase, way: Way, tills: usize) -> Result<Outcome> {
+        let redis = if way == Way::RedisLock { Some(start_redis().await?) } else { None };
+        let counter = Counter {
+            database_url: database.url.clone(),
+            redis_url: redis.as_ref().map(|redis| redis.url().to_owned()),
+            last_id: Arc::default(),
+        };
+        let (tally, busy) = stampede::at_tills(counter, tills).await?;
+        Ok(Outcome { figures: tally.figures(), crowd: Some(tally.crowd()), memory: None, busy })
+    }
+
+    async fn rush_to_server(
+        &self,
+        database: &BenchDatabase,
+        gate: Gate,
+        keyed: bool,
+        clients: usize,
+    ) -> Result<Outcome> {
+        let mut redis = if gate == Gate::Memory { None } else { Some(start_redis().await?) };
+        let server = self.start_server(database, &at_redis(redis.as_ref())).await?;
+        if let (Gate::Frozen, Some(redis)) = (gate, &mut redis) {
+            redis.freeze();
+        }
+        let shop = Shop { server: server.address, keyed };
+        let (tally, busy) = stampede::over_http(shop, clients)
+            .await
+            .with_context(|| format!("the server's log:{}", server.last_words()))?;
+        let (figures, crowd) = (tally.figures(), Some(tally.crowd()));
+        let outcome = Outcome { figures, crowd, memory: server.memory(), busy };
+        server.stop().await?;
+        Ok(outcome)
+    }
+
+    /// Every coupon was issued, to those who were told so and to nobody else.
+    async fn check_stampede(&self, database: &BenchDatabase, outcome: &Outcome) -> Result<()> {
+        let crowd = outcome.crowd.unwrap_or_default();
+        let answered = crowd.winners.count + crowd.losers.count;
+        ensure!(
+            answered == ATTEMPTS as u64,
+            "of {ATTEMPTS} attempts {answered} were answered: {:?}",
+            outcome.figures.bad
+        );
+        let connection = database.connect().await?;
+        books::check_coupons(&connection, crowd.winners.count).await?;
+        connection.close().await?;
+        self.check(database, 0).await
     }
 
     /// By our own rules and by Jangteo's.
@@ -223,6 +399,34 @@ impl Bench {
             None => Ok(()),
         }
     }
+}
+
+impl Setup {
+    fn settings(self, redis: Option<&RedisServer>) -> Settings {
+        let mut settings = at_redis(redis);
+        match self {
+            Self::Default => {}
+            Self::Uncached => {
+                settings.insert("JANGTEO_PRODUCT_CACHE_MS", "0".to_owned());
+            }
+            Self::Limited { .. } => {
+                settings.insert("JANGTEO_RATE_LIMIT", "on".to_owned());
+                for quota in ["JANGTEO_RATE_LIMIT_USER_WRITES", "JANGTEO_RATE_LIMIT_ADDRESS_WRITES"] {
+                    settings.insert(quota, UNREACHABLE.to_owned());
+                }
+            }
+        }
+        settings
+    }
+}
+
+fn at_redis(redis: Option<&RedisServer>) -> Settings {
+    redis.map(|redis| ("JANGTEO_REDIS_URL", redis.url().to_owned())).into_iter().collect()
+}
+
+/// An empty one.
+async fn start_redis() -> Result<RedisServer> {
+    Ok(spawn_blocking(|| RedisServer::start(RedisOptions::default())).await??)
 }
 
 #[cfg(test)]

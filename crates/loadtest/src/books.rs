@@ -3,6 +3,8 @@
 use anyhow::{Result, bail, ensure};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
+use crate::scenario::{COUPONS, STAMPEDE};
+
 /// Each counts the rows that break a rule.
 const RULES: [(&str, &str); 8] = [
     (
@@ -49,6 +51,35 @@ const RULES: [(&str, &str); 8] = [
     ),
 ];
 
+/// Of the coupon that everybody wanted. Each counts the rows that break a rule.
+const COUPON_RULES: [(&str, &str); 5] = [
+    (
+        "all coupons were issued",
+        "SELECT COUNT(*) FROM coupons c WHERE issued_quantity <> total_quantity OR issued_quantity <> \
+         (SELECT COUNT(*) FROM user_coupons u WHERE u.coupon_id = c.id)",
+    ),
+    (
+        "nobody has a coupon twice",
+        "SELECT COUNT(*) FROM (SELECT user_id, coupon_id FROM user_coupons GROUP BY user_id, coupon_id \
+         HAVING COUNT(*) > 1) twice",
+    ),
+    (
+        "a ticket won once, and every one that won is among the first",
+        "SELECT COUNT(*) FROM coupons c WHERE total_quantity <> \
+         (SELECT COUNT(DISTINCT ticket) FROM user_coupons u WHERE u.coupon_id = c.id AND ticket <= c.total_quantity)",
+    ),
+    (
+        "a customer's coupon has its history",
+        "SELECT COUNT(*) FROM user_coupons u WHERE 1 <> \
+         (SELECT COUNT(*) FROM coupon_history h WHERE h.user_coupon_id = u.id AND action = 'ISSUED')",
+    ),
+    (
+        "a customer's coupon has its event",
+        "SELECT COUNT(*) FROM user_coupons u LEFT JOIN outbox e ON e.aggregate = 'user_coupon' \
+         AND e.aggregate_id = u.id WHERE e.sequence IS NULL",
+    ),
+];
+
 /// Checks the rules, and that there are as many orders as were reported placed.
 pub(crate) async fn check(database: &DatabaseConnection, orders_placed: u64) -> Result<()> {
     let orders = count(database, "SELECT COUNT(*) FROM orders").await?;
@@ -56,7 +87,24 @@ pub(crate) async fn check(database: &DatabaseConnection, orders_placed: u64) -> 
         u64::try_from(orders)? == orders_placed,
         "{orders_placed} orders were reported, {orders} are there"
     );
-    for (rule, violations) in RULES {
+    check_rules(database, &RULES).await
+}
+
+/// Checks that the coupons were issued to as many as were told so, and all of them.
+pub(crate) async fn check_coupons(database: &DatabaseConnection, winners: u64) -> Result<()> {
+    let issued = format!(
+        "SELECT COUNT(*) FROM user_coupons u JOIN coupons c ON c.id = u.coupon_id WHERE c.code = '{STAMPEDE}'"
+    );
+    let issued = count(database, &issued).await?;
+    ensure!(
+        issued == COUPONS && u64::try_from(issued)? == winners,
+        "there were {COUPONS} coupons, {issued} were issued, and {winners} customers were told so"
+    );
+    check_rules(database, &COUPON_RULES).await
+}
+
+async fn check_rules(database: &DatabaseConnection, rules: &[(&str, &str)]) -> Result<()> {
+    for (rule, violations) in rules {
         let violations = count(database, violations).await?;
         ensure!(violations == 0, "the books do not balance: \"{rule}\" is broken {violations} times");
     }

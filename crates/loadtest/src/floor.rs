@@ -15,11 +15,11 @@ use anyhow::Result;
 use futures::FutureExt;
 use futures::future::try_join_all;
 use jangteo_domain::OrderId;
-use sqlx::{MySql, Sqlite};
+use sqlx::{MySql, MySqlConnection, Sqlite};
 
 use crate::measure::{Lengths, Tally, Window, on_own_thread};
 use crate::scenario::{Backend, Mix};
-use till::Till;
+use till::{Dialect, Till};
 
 /// A floor to measure.
 #[derive(Clone, Debug)]
@@ -68,8 +68,13 @@ impl Floor {
     }
 }
 
+/// A connection that places orders or claims coupons.
+pub(crate) async fn connect_mysql(url: &str) -> sqlx::Result<MySqlConnection> {
+    <MySql as Dialect>::connect(url).await
+}
+
 /// How many of all the connections a thread has.
-fn share_of(connections: usize, thread: usize, threads: usize) -> usize {
+pub(crate) fn share_of(connections: usize, thread: usize, threads: usize) -> usize {
     connections / threads + usize::from(thread < connections % threads)
 }
 

@@ -103,12 +103,13 @@ pub(crate) async fn is_ready(server: SocketAddr) -> bool {
 }
 
 /// A keep-alive connection.
-struct Connection {
+pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
 }
 
 impl Connection {
-    async fn open(server: SocketAddr) -> Result<Self> {
+    /// Connects.
+    pub(crate) async fn open(server: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(server).await.context("the server does not accept connections")?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -118,7 +119,7 @@ impl Connection {
     }
 
     /// Reads the answer to its end, as a client would.
-    async fn ask(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<StatusCode> {
+    pub(crate) async fn ask(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<StatusCode> {
         self.sender.ready().await?;
         let mut response = self.sender.send_request(request).await?;
         while let Some(frame) = response.frame().await {

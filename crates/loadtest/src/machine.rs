@@ -45,6 +45,7 @@ fn file_system_in(mounts: &str, folder: &Path) -> Option<(String, String)> {
 pub(crate) struct CpuTime {
     at: Instant,
     database: Duration,
+    redis: Duration,
     server: Duration,
     load: Duration,
 }
@@ -54,6 +55,8 @@ pub(crate) struct CpuTime {
 pub(crate) struct Busy {
     /// By a database server that this process started.
     pub(crate) database: f64,
+    /// By a Redis that this process started.
+    pub(crate) redis: f64,
     /// By Jangteo.
     pub(crate) server: f64,
     /// By this process, which makes the load.
@@ -70,6 +73,7 @@ impl CpuTime {
         Some(Self {
             at: Instant::now(),
             database: of_children(&["mariadbd", "mysqld"]),
+            redis: of_children(&["redis-server", "valkey-server", "redis-check-rdb"]),
             server: of_children(&["jangteo"]),
             load: Process::parse(&fs::read_to_string("/proc/self/stat").ok()?)?.time,
         })
@@ -82,6 +86,7 @@ impl CpuTime {
         let share = |now: Duration, before: Duration| now.saturating_sub(before).as_secs_f64() / seconds;
         Some(Busy {
             database: share(now.database, before.database),
+            redis: share(now.redis, before.redis),
             server: share(now.server, before.server),
             load: share(now.load, before.load),
         })

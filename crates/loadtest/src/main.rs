@@ -11,12 +11,15 @@ mod floor;
 mod load;
 mod machine;
 mod measure;
+mod plot;
 mod report;
 mod scenario;
 mod seed;
 mod server;
+mod stampede;
 
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -58,6 +61,9 @@ struct Cli {
     /// A MySQL or MariaDB server to use instead of starting one; the database `jangteo_bench` on it is dropped.
     #[arg(long)]
     mysql_url: Option<String>,
+    /// Draw the stampedes into this SVG file.
+    #[arg(long)]
+    plot: Option<PathBuf>,
 }
 
 #[expect(clippy::print_stdout, reason = "the report is this program's output")]
@@ -105,13 +111,17 @@ async fn run(cli: &Cli) -> Result<Report> {
     let bench = Bench { databases, server, lengths };
     let results = bench.run(&steps, usize::from(cli.repeat)).await;
     bench.databases.drop_mysql().await?;
-    Ok(Report { circumstances, clients: cli.clients, results: results? })
+    let report = Report { circumstances, clients: cli.clients, results: results? };
+    if let (Some(file), Some(picture)) = (&cli.plot, plot::of_stampedes(&report)) {
+        fs::write(file, picture).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(report)
 }
 
 fn steps(cli: &Cli) -> Vec<Step> {
     let parts = if cli.only.is_empty() { &Part::ALL[..] } else { &cli.only };
     let steps = parts.iter().flat_map(|part| part.steps(cli.clients));
-    steps.filter(|step| !cli.floor_only || matches!(step, Step::Floor { .. })).collect()
+    steps.filter(|step| !cli.floor_only || step.is_floor()).collect()
 }
 
 fn server_program(cli: &Cli) -> Result<PathBuf> {

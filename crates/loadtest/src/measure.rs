@@ -81,12 +81,9 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    const LONGEST: u64 = 60_000_000;
-
     /// Nothing yet.
     pub(crate) fn new(window: Window) -> Self {
-        let latencies = Histogram::new_with_bounds(1, Self::LONGEST, 3).expect("the bounds are valid");
-        Self { window, latencies, answers: BTreeMap::new(), retries: 0 }
+        Self { window, latencies: histogram(), answers: BTreeMap::new(), retries: 0 }
     }
 
     /// Counts an answer that came just now.
@@ -94,8 +91,7 @@ impl Tally {
         *self.answers.entry(answer).or_default() += 1;
         let now = Instant::now();
         if answer == Answer::Good && self.window.contains(now) {
-            let micros = u64::try_from((now - asked).as_micros()).unwrap_or(u64::MAX);
-            self.latencies.saturating_record(micros);
+            self.latencies.saturating_record(micros(now - asked));
         }
     }
 
@@ -122,11 +118,8 @@ impl Tally {
 
     /// The figures.
     pub(crate) fn figures(&self) -> Figures {
-        let percentile = |percent| Duration::from_micros(self.latencies.value_at_percentile(percent));
         Figures {
             rate: self.latencies.len() as f64 / self.window.seconds(),
-            median: percentile(50.0),
-            p99: percentile(99.0),
             retries: self.retries,
             bad: self
                 .answers
@@ -134,6 +127,7 @@ impl Tally {
                 .filter(|(answer, _)| **answer != Answer::Good)
                 .map(|(&a, &n)| (a, n))
                 .collect(),
+            ..Figures::of(&self.latencies)
         }
     }
 }
@@ -147,10 +141,36 @@ pub(crate) struct Figures {
     pub(crate) median: Duration,
     /// Latency that 99% of them kept.
     pub(crate) p99: Duration,
+    /// The longest of all.
+    pub(crate) longest: Duration,
     /// Transactions that were tried again.
     pub(crate) retries: u64,
     /// Every other answer.
     pub(crate) bad: BTreeMap<Answer, u64>,
+}
+
+impl Figures {
+    /// Those that follow from latencies in microseconds.
+    pub(crate) fn of(latencies: &Histogram<u64>) -> Self {
+        let percentile = |percent| Duration::from_micros(latencies.value_at_percentile(percent));
+        Self {
+            median: percentile(50.0),
+            p99: percentile(99.0),
+            longest: Duration::from_micros(latencies.max()),
+            ..Self::default()
+        }
+    }
+}
+
+/// Of microseconds, up to a minute.
+pub(crate) fn histogram() -> Histogram<u64> {
+    const LONGEST: u64 = 60_000_000;
+    Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are valid")
+}
+
+/// For a [`histogram`].
+pub(crate) fn micros(latency: Duration) -> u64 {
+    u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The middle one, or the lower of the two in the middle; nothing of nothing.

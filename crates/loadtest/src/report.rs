@@ -3,9 +3,13 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::bench::{Outcome, Step, orders};
+use crate::bench::{CROWD, Outcome, Setup, Step, catalogue, claims, limited_orders, orders};
 use crate::load::Traffic;
-use crate::scenario::{Backend, Mix};
+use crate::scenario::{Backend, COUPONS, Mix};
+use crate::stampede::{ATTEMPTS, Gate, Way};
+
+/// How long Jangteo waits for Redis, by default.
+const REDIS_TIMEOUT_MS: f64 = 200.0;
 
 /// Everything that was measured, and on what.
 pub(crate) struct Report {
@@ -23,6 +27,10 @@ struct Target {
     bound: Bound,
     unit: &'static str,
     measured: Option<f64>,
+}
+
+fn target(what: &'static str, bound: Bound, unit: &'static str, measured: Option<f64>) -> Target {
+    Target { what, bound, unit, measured }
 }
 
 #[derive(Clone, Copy)]
@@ -71,6 +79,7 @@ impl fmt::Display for Report {
         }
         writeln!(f)?;
         self.write_figures(f)?;
+        self.write_crowds(f)?;
         writeln!(f, "\n| target | wanted | measured | verdict |\n|---|---|---|---|")?;
         self.targets().iter().try_for_each(|target| writeln!(f, "{target}"))?;
         writeln!(f, "\n{}", self.bad_answers())
@@ -81,9 +90,9 @@ impl Report {
     fn write_figures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| measured | at a time | per second | p50 ms | p99 ms | x floor | retries | RSS peak / now MB | cores: database / server / load |"
+            "| measured | at a time | per second | p50 ms | p99 ms | longest ms | x floor | retries | RSS peak / now MB | cores: database / Redis / server / load |"
         )?;
-        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
+        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")?;
         for (step, outcome) in &self.results {
             let figures = &outcome.figures;
             let ratio = self.times_floor(*step).map_or(String::new(), |ratio| format!("{ratio:.2}"));
@@ -91,12 +100,12 @@ impl Report {
                 format!("{:.0} / {:.0}", megabytes(memory.peak_kib), megabytes(memory.resident_kib))
             });
             let busy = outcome.busy.map_or(String::new(), |busy| {
-                format!("{:.2} / {:.2} / {:.2}", busy.database, busy.server, busy.load)
+                format!("{:.2} / {:.2} / {:.2} / {:.2}", busy.database, busy.redis, busy.server, busy.load)
             });
-            let (median, p99) = (milliseconds(figures.median), milliseconds(figures.p99));
+            let [median, p99, longest] = [figures.median, figures.p99, figures.longest].map(milliseconds);
             writeln!(
                 f,
-                "| {step} | {} | {:.0} | {median:.2} | {p99:.2} | {ratio} | {} | {memory} | {busy} |",
+                "| {step} | {} | {:.0} | {median:.2} | {p99:.2} | {longest:.0} | {ratio} | {} | {memory} | {busy} |",
                 step.at_a_time(),
                 figures.rate,
                 figures.retries,
@@ -105,15 +114,37 @@ impl Report {
         Ok(())
     }
 
+    fn write_crowds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let crowds: Vec<_> =
+            self.results.iter().filter_map(|(step, outcome)| Some((step, outcome.crowd?))).collect();
+        if crowds.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nThe stampedes: {ATTEMPTS} attempts to get one of {COUPONS} coupons.\n")?;
+        writeln!(f, "| measured | at a time | winners | p50 ms | p99 ms | losers | p50 ms | p99 ms |")?;
+        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
+        for (step, crowd) in crowds {
+            write!(f, "| {step} | {}", step.at_a_time())?;
+            for share in [crowd.winners, crowd.losers] {
+                let [median, p99] = [share.median, share.p99].map(milliseconds);
+                write!(f, " | {} | {median:.2} | {p99:.2}", share.count)?;
+            }
+            writeln!(f, " |")?;
+        }
+        Ok(())
+    }
+
     fn targets(&self) -> Vec<Target> {
+        self.targets_of_orders().into_iter().chain(self.other_targets()).collect()
+    }
+
+    fn targets_of_orders(&self) -> Vec<Target> {
         let clients = self.clients;
         let spread = orders(Backend::Mysql, Mix::Spread, clients);
         let hot = orders(Backend::Mysql, Mix::Hot, clients);
         let sqlite = orders(Backend::Sqlite, Mix::Spread, clients);
         let rest = [Backend::Mysql, Backend::Sqlite].map(|backend| orders(backend, Mix::Spread, 1));
-        let catalogue = Step::Server { backend: Backend::Mysql, traffic: Traffic::Catalogue, clients };
         let of_spread = self.rate(hot).zip(self.rate(spread)).map(|(hot, spread)| 100.0 * hot / spread);
-        let target = |what, bound, unit, measured| Target { what, bound, unit, measured };
         vec![
             target("MariaDB, spread", Bound::AtLeast(2.5), "x floor", self.times_floor(spread)),
             target("MariaDB, hot", Bound::AtLeast(5.0), "x floor", self.times_floor(hot)),
@@ -126,13 +157,29 @@ impl Report {
                 self.worst_p99(&[spread, hot, sqlite]),
             ),
             target("p99 of an order at rest", Bound::Below(5.0), "ms", self.worst_p99(&rest)),
-            target("GET /products", Bound::AtLeast(5000.0), "/s", self.rate(catalogue)),
             target(
                 "server's memory at most",
                 Bound::Below(100.0),
                 "MB",
                 self.peak_memory(&[spread, hot, sqlite]),
             ),
+        ]
+    }
+
+    fn other_targets(&self) -> Vec<Target> {
+        let catalogue = catalogue(Setup::Default, self.clients);
+        let stampede = claims(Gate::Redis, false, CROWD);
+        let [healthy, frozen] = [false, true].map(|freezes| limited_orders(freezes, self.clients));
+        let p99 = |step| self.worst_p99(&[step]);
+        let longer = p99(frozen).zip(p99(healthy)).map(|(frozen, healthy)| frozen - healthy);
+        let failed = self.outcome(frozen).map(|outcome| outcome.figures.bad.values().sum::<u64>() as f64);
+        vec![
+            target("GET /products", Bound::AtLeast(5000.0), "/s", self.rate(catalogue)),
+            target("GET /products, cached", Bound::AtLeast(2.0), "x not cached", self.times_floor(catalogue)),
+            target("stampede on a coupon", Bound::AtLeast(10.0), "x floor", self.times_floor(stampede)),
+            target("p99 of its claims", Bound::Below(200.0), "ms", p99(stampede)),
+            target("p99 of orders, more when Redis freezes", Bound::Below(REDIS_TIMEOUT_MS), "ms", longer),
+            target("orders that fail then", Bound::Below(1.0), "orders", failed),
         ]
     }
 
@@ -144,14 +191,10 @@ impl Report {
         Some(self.outcome(step)?.figures.rate)
     }
 
-    /// How much faster than the best floor of the same orders.
-    fn times_floor(&self, step: Step) -> Option<f64> {
-        let Step::Server { backend, traffic: Traffic::Orders { mix, .. }, .. } = step else { return None };
-        let floors = self.results.iter().filter_map(|(step, outcome)| match *step {
-            Step::Floor { backend: b, mix: m, .. } if (b, m) == (backend, mix) => Some(outcome.figures.rate),
-            Step::Floor { .. } | Step::Server { .. } => None,
-        });
-        let floor = floors.max_by(f64::total_cmp)?;
+    /// How much faster than the best floor of the same.
+    pub(crate) fn times_floor(&self, step: Step) -> Option<f64> {
+        let floors = self.results.iter().filter(|(other, _)| is_floor_of(*other, step));
+        let floor = floors.map(|(_, outcome)| outcome.figures.rate).max_by(f64::total_cmp)?;
         (step.at_a_time() > 1).then_some(self.rate(step)? / floor)
     }
 
@@ -181,6 +224,22 @@ impl Report {
                 "The books balanced after every run, but these answers are not what was asked for:\n\n{text}"
             ),
         }
+    }
+}
+
+/// Whether the one is what the other has to be better than.
+fn is_floor_of(floor: Step, step: Step) -> bool {
+    match (floor, step) {
+        (
+            Step::Floor { backend: a, mix: b, .. },
+            Step::Server { backend, traffic: Traffic::Orders { mix, .. }, .. },
+        ) => (a, b) == (backend, mix),
+        (
+            Step::Server { traffic: Traffic::Catalogue, setup: Setup::Uncached, .. },
+            Step::Server { traffic: Traffic::Catalogue, setup: Setup::Default, .. },
+        ) => true,
+        (Step::Stampede { way: Way::RowLock, .. }, Step::Stampede { way, .. }) => way != Way::RowLock,
+        _ => false,
     }
 }
 
@@ -219,9 +278,26 @@ mod tests {
     }
 
     #[test]
+    fn claims_are_compared_with_the_row_lock_and_the_cache_with_none() {
+        let row_lock = Step::Stampede { way: Way::RowLock, at_a_time: 32 };
+        let redis_lock = Step::Stampede { way: Way::RedisLock, at_a_time: 32 };
+        let (jangteo, cached) = (claims(Gate::Redis, false, CROWD), catalogue(Setup::Default, 64));
+        let report = report(vec![
+            (row_lock, at(1000.0)),
+            (redis_lock, at(500.0)),
+            (jangteo, at(12_000.0)),
+            (catalogue(Setup::Uncached, 64), at(4000.0)),
+            (cached, at(20_000.0)),
+        ]);
+        assert_eq!(report.times_floor(row_lock), None);
+        assert_eq!(report.times_floor(redis_lock), Some(0.5));
+        assert_eq!(report.times_floor(jangteo), Some(12.0));
+        assert_eq!(report.times_floor(cached), Some(5.0));
+    }
+
+    #[test]
     fn a_target_is_met_missed_or_not_measured() {
-        let line =
-            |measured| Target { what: "a", bound: Bound::AtLeast(2.5), unit: "x", measured }.to_string();
+        let line = |measured| target("a", Bound::AtLeast(2.5), "x", measured).to_string();
         assert_eq!(line(Some(2.5)), "| a | at least 2.5 x | 2.50 x | met |");
         assert_eq!(line(Some(2.4)), "| a | at least 2.5 x | 2.40 x | **missed** |");
         assert_eq!(line(None), "| a | at least 2.5 x |  | not measured |");

@@ -13,6 +13,15 @@ pub(crate) const BALANCE: i64 = 100_000_000;
 /// Pieces of every product at first.
 pub(crate) const STOCK: i64 = 1_000_000_000;
 
+/// The coupon that everybody wants.
+pub(crate) const STAMPEDE: &str = "STAMPEDE";
+/// How many there are of it.
+pub(crate) const COUPONS: i64 = 1_000;
+/// Another one, for claims before the stampede.
+pub(crate) const WARM_UP: &str = "WARM-UP";
+/// How many there are of that one.
+pub(crate) const COUPONS_TO_WARM_UP: i64 = 2_000;
+
 const HOT_PRODUCT: i64 = 1;
 
 /// Which database is underneath.

@@ -3,14 +3,18 @@
 use anyhow::Result;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend};
 
-use crate::scenario::{BALANCE, PRODUCTS, STOCK, USERS};
+use crate::scenario::{BALANCE, COUPONS, COUPONS_TO_WARM_UP, PRODUCTS, STAMPEDE, STOCK, USERS, WARM_UP};
 
-/// Customers with a charged wallet, products with received stock.
+/// Customers with a charged wallet, products with received stock, coupons that can be claimed.
 pub(crate) async fn fill(database: &DatabaseConnection) -> Result<()> {
-    let now = match database.get_database_backend() {
-        DbBackend::Sqlite => "'2026-01-01T00:00:00+00:00'",
-        _ => "'2026-01-01 00:00:00'",
+    let (now, then) = match database.get_database_backend() {
+        DbBackend::Sqlite => ("'2026-01-01T00:00:00+00:00'", "'2126-01-01T00:00:00+00:00'"),
+        _ => ("'2026-01-01 00:00:00'", "'2126-01-01 00:00:00'"),
     };
+    let coupon = |id, code, quantity| {
+        format!("({id}, '{code}', '{code}', 'FIXED', 100, 0, {now}, {then}, {quantity}, 0, {now}, {now})")
+    };
+    let coupons = [coupon(1, STAMPEDE, COUPONS), coupon(2, WARM_UP, COUPONS_TO_WARM_UP)].join(", ");
     let (users, products) = (numbers_to(USERS), numbers_to(PRODUCTS));
     for statement in [
         format!(
@@ -33,9 +37,14 @@ pub(crate) async fn fill(database: &DatabaseConnection) -> Result<()> {
             "INSERT INTO stock_movements (product_id, kind, quantity, stock_after, created_at) \
              SELECT n, 'RECEIVE', {STOCK}, {STOCK}, {now} FROM {products}"
         ),
+        format!(
+            "INSERT INTO coupons (id, code, name, kind, value, min_order_amount, claim_starts_at, claim_ends_at, \
+             total_quantity, issued_quantity, created_at, updated_at) VALUES {coupons}"
+        ),
         format!("UPDATE id_blocks SET next_id = {USERS} + 1 WHERE name = 'users'"),
         format!("UPDATE id_blocks SET next_id = {PRODUCTS} + 1 WHERE name = 'products'"),
         "UPDATE id_blocks SET next_id = 2 WHERE name = 'stores'".to_owned(),
+        "UPDATE id_blocks SET next_id = 3 WHERE name = 'coupons'".to_owned(),
     ] {
         database.execute_unprepared(&statement).await?;
     }

@@ -1,5 +1,6 @@
 //! The server under load: the real binary as a child process.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -16,6 +17,9 @@ use crate::load::is_ready;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Settings by the names of their environment variables.
+pub(crate) type Settings = BTreeMap<&'static str, String>;
 
 /// A running server. It is killed when this is dropped.
 pub(crate) struct Server {
@@ -35,13 +39,14 @@ pub(crate) struct Memory {
 }
 
 impl Server {
-    /// Starts the server on a free port and waits until it is ready.
-    pub(crate) async fn start(binary: &Path, database_url: &str) -> Result<Self> {
+    /// Starts the server on a free port, with settings besides the defaults, and waits until it is ready.
+    pub(crate) async fn start(binary: &Path, database_url: &str, settings: &Settings) -> Result<Self> {
         let folder = TempDir::with_prefix("jangteo-serve-")?;
         let address = free_address()?;
         let log = File::create(log_file(&folder))?;
         let mut command = jangteo(binary, &folder, database_url);
         command.args(["serve", "--no-demo"]).env("JANGTEO_LISTEN", address.to_string());
+        command.envs(settings);
         command.stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("cannot run {}", binary.display()))?;
         let mut server = Self { address, child, folder };

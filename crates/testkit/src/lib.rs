@@ -33,5 +33,5 @@ mod server;
 
 pub use database::{TestDatabase, mysql, sqlite};
 pub use mysql::{MysqlServer, ServerOptions};
-pub use redis::{RedisOptions, RedisServer};
+pub use redis::{RedisOptions, RedisServer, Sentinel};
 pub use server::NoServer;

@@ -2,13 +2,19 @@ use std::env;
 use std::fmt::Debug;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::server::{self, Kind, NoServer};
+use setup::Setup;
 
 mod commands;
 mod docker;
 mod local;
+mod sentinel;
+mod setup;
+
+pub use sentinel::Sentinel;
 
 /// How a Redis is to be started.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,17 +22,10 @@ pub struct RedisOptions {
     /// Write everything to a file before it is answered, so that a killed server finds it all again. Otherwise it
     /// comes back empty.
     pub persistent: bool,
-}
-
-impl RedisOptions {
-    /// Server arguments, all of them understood by Redis from 6 and by Valkey.
-    fn arguments(self, port: u16) -> Vec<String> {
-        let appendonly = if self.persistent { "yes" } else { "no" };
-        let port = port.to_string();
-        ["--port", &port, "--save", "", "--appendonly", appendonly, "--appendfsync", "always"]
-            .map(str::to_owned)
-            .to_vec()
-    }
+    /// Be a cluster: of one node, which has all slots. It takes two seconds more to start.
+    pub cluster: bool,
+    /// Speak TLS only, with a certificate signed by the authority of [`RedisServer::ca_file`].
+    pub tls: bool,
 }
 
 static KIND: Kind = Kind {
@@ -55,12 +54,17 @@ static KIND: Kind = Kind {
 #[derive(Debug)]
 pub struct RedisServer {
     url: String,
+    ca_file: Option<PathBuf>,
     /// None for a server that was given, which is not ours to stop.
     engine: Option<Box<dyn Engine>>,
 }
 
-/// What runs a server: it goes down with it on `Drop`.
+/// What runs a server or a sentinel: it goes down with it on `Drop`.
 trait Engine: Debug + Send + Sync {
+    fn host(&self) -> String;
+    fn port(&self) -> u16;
+    /// Where the files of the setup are.
+    fn folder(&self) -> &Path;
     fn kill(&mut self) -> io::Result<()>;
     /// MUST return only when the server answers.
     fn restart(&mut self) -> io::Result<()>;
@@ -77,7 +81,13 @@ impl RedisServer {
     ///
     /// [`NoServer`] when none could be started.
     pub fn start(options: RedisOptions) -> Result<Self, NoServer> {
-        server::start(&KIND, || docker::start(options), || local::start(options))
+        let engine = start(&|port| Setup::server(options, port))?;
+        let scheme = if options.tls { "rediss" } else { "redis" };
+        Ok(Self {
+            url: format!("{scheme}://{}:{}", engine.host(), engine.port()),
+            ca_file: options.tls.then(|| engine.folder().join(setup::CERTIFICATE)),
+            engine: Some(engine),
+        })
     }
 
     /// The one server of this test process, started by the first test that asks, or the one `TEST_REDIS_URL` names.
@@ -97,14 +107,20 @@ impl RedisServer {
 
     fn given_or_started() -> Result<Self, NoServer> {
         match env::var("TEST_REDIS_URL") {
-            Ok(url) => Ok(Self { url, engine: None }),
+            Ok(url) => Ok(Self { url, ca_file: None, engine: None }),
             Err(_) => Self::start(RedisOptions::default()),
         }
     }
 
-    /// The server's URL, such as `redis://127.0.0.1:12345`. It stays the same when the server is restarted.
+    /// The server's URL, such as `redis://127.0.0.1:12345`, or `rediss://…` with TLS. A restart does not change it.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The PEM file with the authority that a client of this server has to trust. None without
+    /// [TLS](RedisOptions::tls).
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
     }
 
     /// Ends the server at once, as a power cut does: connections break, and nothing is saved.
@@ -149,6 +165,11 @@ impl RedisServer {
     }
 }
 
+/// Starts what `setup` describes for a port, in a container or on this machine.
+fn start(setup: &(dyn Fn(u16) -> Setup + Sync)) -> Result<Box<dyn Engine>, NoServer> {
+    server::start(&KIND, || docker::start(setup), || local::start(setup))
+}
+
 /// A free port that remains free while the server is down: none of those that the system gives to outgoing
 /// connections. A client that tries to reconnect could otherwise get this very port for its end, and reach itself.
 fn free_port() -> io::Result<u16> {
@@ -156,7 +177,8 @@ fn free_port() -> io::Result<u16> {
         // Spread by the system's own choice, so that processes side by side seldom want the same.
         let chosen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let port = 10_000 + chosen % 12_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if is_free(port) && is_free(port + setup::CLUSTER_BUS) {
             return Ok(port);
         }
     }

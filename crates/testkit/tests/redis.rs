@@ -1,12 +1,16 @@
 //! The promises of [`RedisServer`], kept on a real server.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jangteo_testkit::{RedisOptions, RedisServer};
+use jangteo_testkit::{RedisOptions, RedisServer, Sentinel};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// A connection that speaks Redis's inline commands.
 struct Client(BufReader<TcpStream>);
@@ -89,7 +93,7 @@ fn a_killed_server_is_gone_and_comes_back_empty_at_the_same_url() {
 
 #[test]
 fn a_persistent_server_finds_its_data_again() {
-    let mut server = start(RedisOptions { persistent: true });
+    let mut server = start(RedisOptions { persistent: true, ..RedisOptions::default() });
     assert_eq!(Client::to(&server).ask("SET stock 7"), "+OK");
 
     server.kill();
@@ -117,6 +121,59 @@ fn a_dropped_server_answers_no_more_even_if_it_was_frozen_or_restarted() {
     drop(server);
 
     assert!(Client::connect(&url).is_err());
+}
+
+#[test]
+fn a_cluster_is_one_node_with_all_slots_also_after_a_restart() {
+    let mut server = start(RedisOptions { cluster: true, ..RedisOptions::default() });
+    assert_has_all_slots(&server);
+    assert_eq!(Client::to(&server).ask("SET stock 7"), "+OK");
+
+    server.restart();
+
+    assert_has_all_slots(&server);
+    assert_eq!(Client::to(&server).ask("EXISTS stock"), ":0");
+}
+
+/// One range, from 0 to 16383, of the node at the server's own address.
+fn assert_has_all_slots(server: &RedisServer) {
+    let port = server.url().rsplit(':').next().expect("a port");
+    let mut client = Client::to(server);
+    client.send("CLUSTER SLOTS").expect("sent");
+    let slots = [(); 8].map(|()| client.answer().expect("an answer"));
+    assert_eq!(slots, ["*1", "*3", ":0", ":16383", "*4", "$9", "127.0.0.1", &format!(":{port}")]);
+}
+
+#[test]
+fn a_sentinel_knows_the_server() {
+    let server = start(RedisOptions::default());
+    let sentinel = Sentinel::start(&server, "shop").expect("a sentinel");
+
+    let mut client = Client::connect(&format!("redis://{}", sentinel.address())).expect("accepted");
+    assert_eq!(client.ask("SENTINEL GET-MASTER-ADDR-BY-NAME shop"), "*2");
+    let address = [(); 4].map(|()| client.answer().expect("an answer"));
+
+    assert_eq!(format!("redis://{}:{}", address[1], address[3]), server.url());
+}
+
+#[test]
+fn a_server_with_tls_answers_those_who_trust_its_authority() {
+    let server = start(RedisOptions { tls: true, ..RedisOptions::default() });
+    let address = server.url().strip_prefix("rediss://").expect("a URL with TLS");
+    let ca = CertificateDer::from_pem_file(server.ca_file().expect("an authority")).expect("a certificate");
+    let mut trusted = RootCertStore::empty();
+    trusted.add(ca).expect("a certificate");
+
+    let config = ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").expect("an address");
+    let session = ClientConnection::new(Arc::new(config), name).expect("a session");
+    let stream = TcpStream::connect(address).expect("the server accepts connections");
+    let mut stream = StreamOwned::new(session, stream);
+    stream.write_all(b"PING\r\n").expect("sent");
+    let mut answer = [0; 7];
+    stream.read_exact(&mut answer).expect("an answer");
+
+    assert_eq!(&answer, b"+PONG\r\n");
 }
 
 #[test]

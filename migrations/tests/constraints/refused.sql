@@ -42,6 +42,7 @@ UPDATE outbox SET aggregate = 'cart' -- ck_outbox_aggregate
 UPDATE outbox SET sequence = 0 -- ck_outbox_sequence
 UPDATE outbox SET status = 'LOST' -- ck_outbox_status
 UPDATE id_blocks SET next_id = 0 -- ck_id_blocks_next_id
+UPDATE job_leases SET fence = 0 -- ck_job_leases_fence
 UPDATE users SET email = 'kim@example.com' WHERE id = 2 -- uq_users_email
 INSERT INTO stores VALUES (2, 'Main', '2026-11-21 09:00:00', '2026-11-21 09:00:00', NULL) -- uq_stores_name
 UPDATE coupons SET code = 'TENTH' WHERE id = 2 -- uq_coupons_code
@@ -49,6 +50,7 @@ UPDATE user_coupons SET user_id = 1 WHERE id = 2 -- uq_user_coupons_user_id_coup
 UPDATE user_coupons SET ticket = 1 WHERE id = 2 -- uq_user_coupons_coupon_id_ticket
 UPDATE order_items SET product_id = 1 WHERE line_no = 2 -- pk_order_items
 INSERT INTO outbox VALUES (2, 'order', 1, 1, 'order.paid', '{}', 'PENDING', 0, '2026-11-21 10:00:00', NULL) -- uq_outbox_aggregate_aggregate_id_sequence
+INSERT INTO job_leases VALUES ('expire-coupons', 'shop-2', 2, '2026-11-21 10:02:00') -- pk_job_leases
 UPDATE wallets SET user_id = 2 -- fk_ledger_entries_user_id
 UPDATE products SET store_id = 9 -- fk_products_store_id
 UPDATE user_coupons SET user_id = 9 WHERE id = 2 -- fk_user_coupons_user_id

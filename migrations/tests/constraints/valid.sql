@@ -22,3 +22,4 @@ INSERT INTO idempotency_keys VALUES (1, 'order', 'k-1', '00000000000000000000000
 INSERT INTO coupon_gates VALUES (1, 3, 11, '2026-11-21 09:00:00')
 INSERT INTO coupon_gates VALUES (1, 12, 11, '2026-11-21 09:30:00')
 INSERT INTO returned_tickets VALUES (1, 3, '2026-11-21 09:00:00')
+INSERT INTO job_leases VALUES ('expire-coupons', 'shop-1', 1, '2026-11-21 10:01:00')

@@ -158,7 +158,7 @@ fn stored_receipt() -> Receipt {
         coupon: Some(AppliedCoupon { user_coupon: UserCouponId(3), code: "WELCOME10".parse().unwrap() }),
         created_at: DateTime::from_timestamp_micros(1_762_691_696_123_456).unwrap(),
     };
-    Receipt { order, balance: Money::from_minor(1) }
+    Receipt { order, balance: Money::from_minor(1), left: Vec::new() }
 }
 
 fn round_trips<O: Operation>(outcome: Outcome<O>)

@@ -18,7 +18,7 @@ const WITHOUT_GAPS: &str =
     "winners hold the first tickets, without gaps, but for those that a gate hands out";
 
 /// What is done to the data, and the rules that it breaks.
-const TAMPERINGS: [(&str, &[&str]); 17] = [
+const TAMPERINGS: [(&str, &[&str]); 23] = [
     (
         "UPDATE wallets SET balance = balance + 1 WHERE user_id = 1",
         &["a wallet is the sum of its ledger entries", "the last ledger entry shows the balance"],
@@ -89,7 +89,40 @@ const TAMPERINGS: [(&str, &[&str]); 17] = [
     ("UPDATE user_coupons SET ticket = ticket + 1", &[HANDED_OUT, WITHOUT_GAPS]),
     (
         "UPDATE user_coupons SET status = 'CLAIMED', used_at = NULL",
-        &["a used coupon is used by one order, and an order's coupon is used"],
+        &[
+            "a used coupon is used by one order, and an order's coupon is used",
+            "the last entry of a coupon's history shows its state",
+        ],
+    ),
+    (
+        "UPDATE user_coupons SET status = 'EXPIRED', used_at = NULL",
+        &[
+            "a used coupon is used by one order, and an order's coupon is used",
+            "the last entry of a coupon's history shows its state",
+        ],
+    ),
+    (
+        "UPDATE user_coupons SET expires_at = used_at",
+        &["coupons are used before their validity is over, and expire after it"],
+    ),
+    (
+        "UPDATE coupon_history SET action = 'RESTORED' WHERE action = 'USED'",
+        &["the last entry of a coupon's history shows its state"],
+    ),
+    (
+        "UPDATE coupon_history SET action = 'RESTORED' WHERE action = 'ISSUED'",
+        &["every customer's coupon was issued once"],
+    ),
+    (
+        "UPDATE coupon_history SET action = 'ISSUED' WHERE action = 'USED'",
+        &["every customer's coupon was issued once", "the last entry of a coupon's history shows its state"],
+    ),
+    (
+        "UPDATE coupon_history SET action = 'EXPIRED' WHERE action = 'ISSUED'",
+        &[
+            "every customer's coupon was issued once",
+            "coupons are used before their validity is over, and expire after it",
+        ],
     ),
 ];
 
@@ -131,7 +164,12 @@ fn repair(tampering: &str) -> &'static str {
         "payments" => "UPDATE payments SET status = 'COMPLETED'",
         "outbox" => "UPDATE outbox SET sequence = 1",
         "coupons" => "UPDATE coupons SET issued_quantity = 1",
-        "user_coupons" => "UPDATE user_coupons SET ticket = 1, status = 'USED', used_at = claimed_at",
+        "user_coupons" => {
+            "UPDATE user_coupons SET ticket = 1, status = 'USED', used_at = claimed_at, expires_at = NULL"
+        }
+        "coupon_history" => {
+            "UPDATE coupon_history SET action = CASE WHEN order_id IS NULL THEN 'ISSUED' ELSE 'USED' END"
+        }
         table => unreachable!("{table}"),
     }
 }

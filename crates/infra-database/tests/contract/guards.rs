@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use jangteo_application::claim_coupons::ClaimCoupons;
+use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::{Clock, Database, SystemClock, UnitOfWork};
 use jangteo_domain::coupon::{Redemption, UserCoupon, UserCouponState};
 use jangteo_domain::product::{StockMovement, StockMovementKind};
 use jangteo_domain::wallet::{LedgerEntry, LedgerKind};
 use jangteo_domain::{CouponId, Money, OrderId, ProductId, RepositoryError, UserCouponId, UserId};
 
-use crate::support::{Shop, claim};
+use crate::support::{Shop, claim, order, request};
 
 crate::on_both_databases! {
     stock_below_zero
@@ -48,9 +49,12 @@ async fn more_coupons_than_there_are(shop: Shop) {
 
 async fn a_coupon_that_is_used_already(shop: Shop) {
     let shop = shop.stocked(1, 1, 1, 1).await;
-    let claims = shop.batcher(ClaimCoupons);
+    let (orders, claims) = (shop.batcher(PlaceOrders), shop.batcher(ClaimCoupons));
     let claimed = claim(&claims, 1, "TENTH").await.unwrap().outcome.unwrap();
-    shop.tamper("UPDATE user_coupons SET status = 'EXPIRED'").await;
+    assert!(order(&orders, request(1, &[(1, 1)], Some("TENTH"))).await.unwrap().outcome.is_ok());
+    let mut uow = shop.store.begin().await.unwrap();
+    uow.coupons().expire(&[claimed.user_coupon.id], now()).await.unwrap();
+    assert_refused(&shop, uow).await;
     let mut uow = shop.store.begin().await.unwrap();
     let redemption = Redemption { user_coupon: claimed.user_coupon.id, order: OrderId(1), at: now() };
     uow.coupons().redeem(&[redemption]).await.unwrap();

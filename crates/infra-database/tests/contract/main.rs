@@ -6,6 +6,7 @@ mod coupons;
 mod group_commit;
 mod guards;
 mod ids;
+mod jobs;
 mod queries;
 mod schema;
 mod support;

@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use jangteo_application::charge_wallets::{Charge, ChargeWallets};
 use jangteo_application::claim_coupons::{Claim, ClaimCoupons, Place};
-use jangteo_application::operation::{Executor, Operation, Reply, Submission};
+use jangteo_application::operation::{Answer, Executor, Operation, Reply, Submission};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct, Seeder};
 use jangteo_application::{Audit, Batcher, BatcherSettings, Clock, SystemClock};
+use jangteo_domain::checkout::Refusal;
 use jangteo_domain::coupon::Discount;
 use jangteo_domain::user::Profile;
 use jangteo_domain::wallet::WalletPolicy;
-use jangteo_domain::{CouponCode, Money, OrderRequest, ProductId, Quantity, UserId};
+use jangteo_domain::{CouponCode, Money, Order, OrderRequest, ProductId, Quantity, UserId};
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_testkit::TestDatabase;
 use rust_decimal::Decimal;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Statement};
 
 pub(crate) struct Shop {
     pub(crate) store: Store,
@@ -71,6 +72,15 @@ impl Shop {
         let connection = sea_orm::Database::connect(&self.database.url).await.expect("connects");
         connection.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         connection.close().await.expect("closes");
+    }
+
+    /// The number that a query finds.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        let connection = sea_orm::Database::connect(&self.database.url).await.expect("connects");
+        let query = Statement::from_string(connection.get_database_backend(), sql);
+        let row = connection.query_one_raw(query).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        connection.close().await.expect("closes");
+        row.expect("a row").try_get_by_index(0).expect("a number")
     }
 
     pub(crate) fn batcher<O: Operation>(&self, operation: O) -> Batcher<O> {
@@ -147,4 +157,9 @@ pub(crate) async fn charge(
 pub(crate) async fn claim(claims: &Batcher<ClaimCoupons>, user: i64, text: &str) -> Reply<ClaimCoupons> {
     let place = Place::Ungated;
     claims.submit(unkeyed(Claim { user: UserId(user), code: code(text), place })).await
+}
+
+/// What the customer is told, the first time and again.
+pub(crate) fn told(answer: &Answer<PlaceOrders>) -> Result<(Order, Money), Refusal> {
+    answer.outcome.clone().map(|receipt| (receipt.order, receipt.balance))
 }

@@ -9,9 +9,9 @@ use clap::Args;
 use jangteo_application::SystemClock;
 use jangteo_application::seeding::Seeder;
 use jangteo_infra_database::{DatabaseKind, Store};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::{counted, print};
+use super::signals::StopSignals;
 use super::{demo, open, settings};
 use crate::config::{LogFormat, Settings, Sources};
 use crate::{Application, application, telemetry};
@@ -27,18 +27,23 @@ pub(super) struct Arguments {
     /// Leave an empty database empty
     #[arg(long)]
     pub(super) no_demo: bool,
+    /// Leave the scheduled jobs to others: to instances without this flag, or to `jangteo worker`
+    #[arg(long)]
+    pub(super) no_worker: bool,
 }
 
 pub(super) async fn run(sources: &Sources, arguments: Arguments) -> anyhow::Result<()> {
     // From the beginning: who stops the shop while it starts must not have to kill it.
-    let (mut terminated, mut interrupted) =
-        (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
+    let mut signals = StopSignals::catch()?;
     let settings = settings(sources)?;
     // Before anything is written: who takes the wrong port must not find a demo shop afterwards.
     let listener = application::listen(settings.listen).with_context(|| advice(settings.listen))?;
     warn_about_authentication(&settings);
     let stocked = prepare(&settings, &arguments).await?;
-    let application = Application::build_on(listener, settings.clone(), Arc::new(SystemClock)).await?;
+    let mut application = Application::build_on(listener, settings.clone(), Arc::new(SystemClock)).await?;
+    if !arguments.no_worker {
+        application = application.with_worker(&settings);
+    }
     tracing::info!(address = %application.address(), database = %settings.database_url, "serving");
     if io::stdout().is_terminal() || telemetry::log_format(&settings) == LogFormat::Text {
         // The shop is open whether or not that can be said.
@@ -46,10 +51,7 @@ pub(super) async fn run(sources: &Sources, arguments: Arguments) -> anyhow::Resu
     }
     let stop = application.stop_handle();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminated.recv() => {}
-            _ = interrupted.recv() => {}
-        }
+        signals.received().await;
         stop.stop();
     });
     application.run_until_stopped().await
@@ -84,10 +86,6 @@ async fn prepare(settings: &Settings, arguments: &Arguments) -> anyhow::Result<S
 fn advice(address: SocketAddr) -> String {
     let other = SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(8080));
     format!("cannot listen on {address}; give another address or port, such as `--listen {other}`")
-}
-
-fn catch(kind: SignalKind) -> anyhow::Result<Signal> {
-    signal(kind).context("cannot catch signals")
 }
 
 fn warn_about_authentication(settings: &Settings) {
@@ -196,7 +194,7 @@ mod tests {
             ("database_url", format!("sqlite://{}", file.display())),
         ];
         let sources = Sources { flags, ..Sources::default() };
-        let arguments = Arguments { listen: None, migrate: false, no_demo: false };
+        let arguments = Arguments { listen: None, migrate: false, no_demo: false, no_worker: false };
         let refused = run(&sources, arguments).await.expect_err("the port is taken");
         assert!(refused.to_string().contains("--listen"), "{refused}");
         assert!(!file.exists());

@@ -62,6 +62,10 @@ fn a_value_that_cannot_be_used_is_named_with_its_place() {
     assert!(refused.contains("`batch_size`") && refused.contains("JANGTEO_BATCH_SIZE"), "{refused}");
     let refused = message(load_with_file(Some("log = \"jangteo=loud\""), &[], &[]));
     assert!(refused.contains("`log`") && refused.contains("shop.toml"), "{refused}");
+    for (interval, reason) in [("0", "zero"), ("86400001", "a day")] {
+        let refused = message(load(&[("JANGTEO_JOB_INTERVAL_MS", interval)], &[]));
+        assert!(refused.contains("`job_interval_ms`") && refused.contains(reason), "{refused}");
+    }
     let refused = message(load(&[], &[("listen", "here")]));
     assert!(refused.contains("--listen"), "{refused}");
     let refused = message(load_with_file(Some("log_format = true"), &[], &[]));

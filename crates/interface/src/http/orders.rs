@@ -324,6 +324,7 @@ pub(crate) async fn place(
     let (command, lines) = body.0.parse(caller.user)?;
     let answer = shop.orders.submit(Submission { command, key: key.0 }).await?;
     let receipt = answer.outcome.map_err(|refusal| refused(&refusal, &lines).replayed(answer.replayed))?;
+    shop.stock_news.left(&receipt.left);
     let location = format!("/api/v1/orders/{}", receipt.order.id);
     let mut response = json(StatusCode::CREATED, &OrderBody::from(receipt));
     let location = HeaderValue::try_from(location).expect("a path of ASCII letters and digits");

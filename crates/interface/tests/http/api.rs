@@ -153,7 +153,7 @@ async fn a_coupon_is_claimed_once_and_while_there_are_some(shop: &Shop) {
     assert_eq!(
         claimed.text,
         format!(
-            r#"{{"couponId":{id},"code":"FLASH5000","type":"FIXED","value":5000.00,"claimedAt":"{at}","status":"CLAIMED"}}"#
+            r#"{{"couponId":{id},"code":"FLASH5000","type":"FIXED","value":5000.00,"claimedAt":"{at}","status":"CLAIMED","ticket":1}}"#
         )
     );
     for _ in 0..2 {

@@ -4,6 +4,7 @@ mod support;
 
 mod api;
 mod bad_input;
+mod caching;
 mod coupons;
 mod document;
 mod idempotency;

@@ -42,6 +42,28 @@ pub(crate) struct Shop {
     pub(crate) stop: StopHandle,
     pub(crate) running: JoinHandle<anyhow::Result<()>>,
     pub(crate) database: TestDatabase,
+    settings: Settings,
+}
+
+/// One more server on the database of a shop.
+pub(crate) struct Instance {
+    pub(crate) site: String,
+    stop: StopHandle,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Instance {
+    async fn start(settings: Settings) -> Self {
+        let application = Application::build(settings, Arc::new(SystemClock)).await.expect("it starts");
+        let site = format!("http://{}", application.address());
+        let stop = application.stop_handle();
+        Self { site, stop, running: tokio::spawn(application.run_until_stopped()) }
+    }
+
+    pub(crate) async fn end(self) {
+        self.stop.stop();
+        self.running.await.expect("no panic").expect("a clean end");
+    }
 }
 
 pub(crate) const SHIRT: i64 = 1;
@@ -73,12 +95,14 @@ impl Shop {
             ..Settings::default()
         };
         change(&mut settings);
-        let application = Application::build(settings, Arc::new(SystemClock)).await.expect("it starts");
-        let site = format!("http://{}", application.address());
-        let stop = application.stop_handle();
-        let running = tokio::spawn(application.run_until_stopped());
+        let Instance { site, stop, running } = Instance::start(settings.clone()).await;
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { site, client, stop, running, database }
+        Self { site, client, stop, running, database, settings }
+    }
+
+    /// With the same settings.
+    pub(crate) async fn second_instance(&self) -> Instance {
+        Instance::start(self.settings.clone()).await
     }
 
     /// Audits the shop and closes it.

@@ -1,5 +1,7 @@
 //! The program itself, as processes: killed in the middle of its work, and several side by side on one database.
 
+mod jobs;
+mod redis_over_tls;
 mod server;
 mod stampede;
 
@@ -35,7 +37,7 @@ async fn killed_in_the_middle_of_sales_it_loses_nothing(database: TestDatabase) 
         let clients = join_all((1..=16).map(|user| order_until_the_end(&server, user, round)));
         let killing = async {
             tokio::time::sleep(Duration::from_millis(700)).await;
-            server.kill();
+            server.process.kill();
         };
         let (orders, ()) = futures::future::join(clients, killing).await;
         let answered = orders.iter().flat_map(BTreeMap::values).flatten().count();

@@ -46,19 +46,24 @@ impl Program {
         assert!(output.status.success(), "jangteo {arguments:?}: {text}");
     }
 
+    /// The scheduled jobs alone.
+    pub(crate) fn work(&self) -> Process {
+        Process::start(self.command().arg("worker"))
+    }
+
     /// A server that is ready.
     pub(crate) async fn serve(&self) -> Server {
+        self.serve_with(&[]).await
+    }
+
+    pub(crate) async fn serve_with(&self, flags: &[&str]) -> Server {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
         let log = self.folder.path().join(format!("{}.log", free.port()));
-        let child = self
-            .command()
-            .args(["serve", "--no-demo", "--listen", &free.to_string()])
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).expect("the folder is writable"))
-            .spawn()
-            .expect("it starts");
-        let site = format!("http://{free}");
-        let server = Server { child: Mutex::new(child), site, client: Client::new(), log };
+        let mut command = self.command();
+        command.args(["serve", "--no-demo", "--listen", &free.to_string()]).args(flags);
+        command.stdout(Stdio::null()).stderr(File::create(&log).expect("the folder is writable"));
+        let (process, site) = (Process::start(&mut command), format!("http://{free}"));
+        let server = Server { process, site, client: Client::new(), log };
         for _ in 0..300 {
             let ready = server.client.get(format!("{}/health/ready", server.site)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
@@ -70,22 +75,53 @@ impl Program {
     }
 }
 
+/// The program as it runs; it ends with its owner.
+pub(crate) struct Process(Mutex<Child>);
+
+impl Process {
+    fn start(command: &mut Command) -> Self {
+        Self(Mutex::new(command.spawn().expect("it starts")))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.lock().expect("nobody panicked").id()
+    }
+
+    /// As `kill -9` does.
+    pub(crate) fn kill(&self) {
+        let mut child = self.0.lock().expect("nobody panicked");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+    }
+
+    /// As `kill` does, and whoever asks politely waits for a good end.
+    pub(crate) fn stop(&self) {
+        let mut child = self.0.lock().expect("nobody panicked");
+        let asked = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(asked.expect("there is a kill command").success());
+        assert!(child.wait().expect("it ends").success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(child) = self.0.get_mut() {
+            // It may have been killed already.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
 /// A running server; it ends with its owner.
 pub(crate) struct Server {
-    child: Mutex<Child>,
+    pub(crate) process: Process,
     site: String,
     client: Client,
     log: PathBuf,
 }
 
 impl Server {
-    /// As `kill -9` does.
-    pub(crate) fn kill(&self) {
-        let mut child = self.child.lock().expect("nobody panicked");
-        child.kill().expect("it can be killed");
-        child.wait().expect("it ends");
-    }
-
     /// What it said on standard error.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("a log")
@@ -134,11 +170,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("{}: {}", self.site, self.log());
-        }
-        if let Ok(child) = self.child.get_mut() {
-            // It may have been killed already.
-            drop(child.kill());
-            drop(child.wait());
         }
     }
 }

@@ -319,7 +319,7 @@ async fn redis_hangs_for_two_seconds() {
 async fn the_places_of_a_killed_server_go_to_others() {
     let sale = disturbed(|sale| {
         sale.await_winners(300);
-        sale.servers[0].kill();
+        sale.servers[0].process.kill();
     })
     .await;
     let returned: Vec<(i64,)> = sale.query("SELECT ticket FROM returned_tickets").await;

@@ -1,0 +1,271 @@
+//! Cached values as JSON.
+
+use jangteo_domain::coupon::{Coupon, Discount};
+use jangteo_domain::{CouponId, Money, ProductId, StoreId};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::queries::{Page, PageRequest, PopularProduct, PopularProducts, ProductView};
+use crate::snapshot::{Moment, MoneyText, from_json, to_json};
+
+/// A value that can be written as a text and read again. What another version wrote may not be readable.
+pub trait Stored: Sized {
+    /// Writes it; `None` for what is not worth keeping for others.
+    fn write(&self) -> Option<String>;
+
+    /// Reads it.
+    fn read(text: &str) -> Option<Self>;
+}
+
+#[derive(Serialize, Deserialize)]
+struct PageRecord<T> {
+    content: Vec<T>,
+    page: u32,
+    size: u32,
+    total: u64,
+}
+
+impl<T> PageRecord<T> {
+    fn of<V>(page: &Page<V>, record: impl FnMut(&V) -> T) -> Self {
+        let PageRequest { page: number, size } = page.request;
+        Self { content: page.content.iter().map(record).collect(), page: number, size, total: page.total }
+    }
+
+    fn into_page<V>(self, value: impl FnMut(T) -> Option<V>) -> Option<Page<V>> {
+        let content = self.content.into_iter().map(value).collect::<Option<_>>()?;
+        Some(Page { content, request: PageRequest { page: self.page, size: self.size }, total: self.total })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProductRecord {
+    id: i64,
+    store: i64,
+    store_name: String,
+    name: String,
+    description: String,
+    price: MoneyText,
+    stock: i64,
+    sales_volume: i64,
+    created_at: Moment,
+}
+
+impl From<&ProductView> for ProductRecord {
+    fn from(product: &ProductView) -> Self {
+        Self {
+            id: product.id.0,
+            store: product.store.0,
+            store_name: product.store_name.clone(),
+            name: product.name.clone(),
+            description: product.description.clone(),
+            price: MoneyText(product.price),
+            stock: product.stock,
+            sales_volume: product.sales_volume,
+            created_at: Moment(product.created_at),
+        }
+    }
+}
+
+impl From<ProductRecord> for ProductView {
+    fn from(record: ProductRecord) -> Self {
+        Self {
+            id: ProductId(record.id),
+            store: StoreId(record.store),
+            store_name: record.store_name,
+            name: record.name,
+            description: record.description,
+            price: record.price.0,
+            stock: record.stock,
+            sales_volume: record.sales_volume,
+            created_at: record.created_at.0,
+        }
+    }
+}
+
+impl Stored for Page<ProductView> {
+    fn write(&self) -> Option<String> {
+        Some(to_json(&PageRecord::of(self, |product| ProductRecord::from(product))))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        from_json::<PageRecord<ProductRecord>>(text).ok()?.into_page(|record| Some(record.into()))
+    }
+}
+
+/// A product that does not exist is remembered only by the instance that was asked: anybody can ask for any number of them.
+impl Stored for Option<ProductView> {
+    fn write(&self) -> Option<String> {
+        self.as_ref().map(|product| to_json(&ProductRecord::from(product)))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        from_json::<ProductRecord>(text).ok().map(|record| Some(record.into()))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PopularRecord {
+    products: Vec<(i64, String, MoneyText, i64)>,
+    generated_at: Moment,
+}
+
+impl Stored for PopularProducts {
+    fn write(&self) -> Option<String> {
+        let record = |product: &PopularProduct| {
+            (product.id.0, product.name.clone(), MoneyText(product.price), product.sold)
+        };
+        let products = self.products.iter().map(record).collect();
+        Some(to_json(&PopularRecord { products, generated_at: Moment(self.generated_at) }))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let PopularRecord { products, generated_at } = from_json(text).ok()?;
+        let products = products.into_iter().map(|(id, name, MoneyText(price), sold)| PopularProduct {
+            id: ProductId(id),
+            name,
+            price,
+            sold,
+        });
+        Some(Self { products: products.collect(), generated_at: generated_at.0 })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct CouponRecord {
+    id: i64,
+    code: String,
+    name: String,
+    discount: DiscountRecord,
+    min_order_amount: MoneyText,
+    max_discount: Option<MoneyText>,
+    claim_starts_at: Moment,
+    claim_ends_at: Moment,
+    valid_until: Option<Moment>,
+    valid_days: Option<u32>,
+    total_quantity: i64,
+    issued_quantity: i64,
+    next_ticket: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+enum DiscountRecord {
+    Fixed(MoneyText),
+    Percent(String),
+}
+
+impl From<&Coupon> for CouponRecord {
+    fn from(coupon: &Coupon) -> Self {
+        Self {
+            id: coupon.id.0,
+            code: coupon.code.to_string(),
+            name: coupon.name.clone(),
+            discount: match coupon.discount {
+                Discount::Fixed(amount) => DiscountRecord::Fixed(MoneyText(amount)),
+                Discount::Percent(percent) => DiscountRecord::Percent(percent.to_string()),
+            },
+            min_order_amount: MoneyText(coupon.min_order_amount),
+            max_discount: coupon.max_discount.map(MoneyText),
+            claim_starts_at: Moment(coupon.claim_starts_at),
+            claim_ends_at: Moment(coupon.claim_ends_at),
+            valid_until: coupon.valid_until.map(Moment),
+            valid_days: coupon.valid_days,
+            total_quantity: coupon.total_quantity,
+            issued_quantity: coupon.issued_quantity,
+            next_ticket: coupon.next_ticket,
+        }
+    }
+}
+
+impl CouponRecord {
+    fn into_coupon(self) -> Option<Coupon> {
+        Some(Coupon {
+            id: CouponId(self.id),
+            code: self.code.parse().ok()?,
+            name: self.name,
+            discount: match self.discount {
+                DiscountRecord::Fixed(amount) => Discount::Fixed(amount.0),
+                DiscountRecord::Percent(percent) => {
+                    Discount::Percent(Decimal::from_str_exact(&percent).ok()?)
+                }
+            },
+            min_order_amount: self.min_order_amount.0,
+            max_discount: self.max_discount.map(|MoneyText(most)| -> Money { most }),
+            claim_starts_at: self.claim_starts_at.0,
+            claim_ends_at: self.claim_ends_at.0,
+            valid_until: self.valid_until.map(|until| until.0),
+            valid_days: self.valid_days,
+            total_quantity: self.total_quantity,
+            issued_quantity: self.issued_quantity,
+            next_ticket: self.next_ticket,
+        })
+    }
+}
+
+impl Stored for Page<Coupon> {
+    fn write(&self) -> Option<String> {
+        Some(to_json(&PageRecord::of(self, |coupon| CouponRecord::from(coupon))))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        from_json::<PageRecord<CouponRecord>>(text).ok()?.into_page(CouponRecord::into_coupon)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use chrono::{DateTime, TimeDelta};
+
+    use super::*;
+
+    const REQUEST: PageRequest = PageRequest { page: 3, size: 20 };
+
+    fn comes_back<V: Stored + PartialEq + Debug>(value: V) {
+        assert_eq!(V::read(&value.write().unwrap()), Some(value));
+        assert_eq!(V::read("{}"), None);
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let created_at = DateTime::UNIX_EPOCH + TimeDelta::microseconds(1_234_567);
+        let product = ProductView {
+            id: ProductId(7),
+            store: StoreId(1),
+            store_name: "장터".to_owned(),
+            name: "\"Pear\"".to_owned(),
+            description: String::new(),
+            price: Money::from_minor(19_900_05),
+            stock: 3,
+            sales_volume: 4,
+            created_at,
+        };
+        let coupon = Coupon {
+            id: CouponId(1),
+            code: "TENTH".parse().unwrap(),
+            name: "A tenth".to_owned(),
+            discount: Discount::Percent(Decimal::new(1250, 2)),
+            min_order_amount: Money::from_minor(1),
+            max_discount: Some(Money::from_minor(2)),
+            claim_starts_at: created_at,
+            claim_ends_at: created_at,
+            valid_until: Some(created_at),
+            valid_days: Some(30),
+            total_quantity: 10,
+            issued_quantity: 9,
+            next_ticket: 12,
+        };
+        let fixed = Coupon {
+            discount: Discount::Fixed(Money::from_minor(500)),
+            max_discount: None,
+            ..coupon.clone()
+        };
+        comes_back(Page { content: vec![coupon, fixed], request: REQUEST, total: 2 });
+        let sold =
+            PopularProduct { id: product.id, name: product.name.clone(), price: product.price, sold: 9 };
+        comes_back(PopularProducts { products: vec![sold], generated_at: created_at });
+        comes_back(Page { content: vec![product.clone()], request: REQUEST, total: 61 });
+        comes_back(Some(product));
+        assert_eq!(None::<ProductView>.write(), None);
+    }
+}

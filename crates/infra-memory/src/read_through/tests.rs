@@ -1,0 +1,192 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+
+use async_trait::async_trait;
+use jangteo_domain::RepositoryError;
+use tokio::time::sleep;
+
+use super::*;
+
+/// What is cached in these tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Number(usize);
+
+impl Stored for Number {
+    fn write(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
+const KEY: CacheKey = CacheKey::BestSellers { limit: 10 };
+const A_WHILE: Duration = Duration::from_secs(1);
+
+/// 1, 2, 3..., each after a moment.
+#[derive(Default)]
+struct Source {
+    asked: AtomicUsize,
+    broken: AtomicBool,
+}
+
+impl Source {
+    async fn next(&self) -> Result<Number, RepositoryError> {
+        let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        sleep(Duration::from_millis(20)).await;
+        match self.broken.load(Ordering::SeqCst) {
+            true => Err(RepositoryError::Transient("away".into())),
+            false => Ok(Number(number)),
+        }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// What instances share, in one process.
+#[derive(Default)]
+struct Shared {
+    values: Mutex<HashMap<CacheKey, (CachedText, Instant)>>,
+    making: Mutex<Option<CacheKey>>,
+}
+
+#[async_trait]
+impl SharedCache for Shared {
+    async fn get(&self, key: &CacheKey) -> Option<CachedText> {
+        let (value, at) = self.values.lock().unwrap().get(key).cloned()?;
+        let remaining = value.remaining.checked_sub(at.elapsed())?;
+        Some(CachedText { remaining, ..value })
+    }
+
+    async fn maker(&self, key: &CacheKey) -> Maker {
+        let mut making = self.making.lock().unwrap();
+        match *making {
+            Some(_) => Maker::Other,
+            None => {
+                *making = Some(*key);
+                Maker::Caller
+            }
+        }
+    }
+
+    async fn made(&self, key: &CacheKey, value: Option<&CachedText>) {
+        if let Some(value) = value {
+            self.values.lock().unwrap().insert(*key, (value.clone(), Instant::now()));
+        }
+        *self.making.lock().unwrap() = None;
+    }
+}
+
+/// One that is never there.
+struct Away;
+
+#[async_trait]
+impl SharedCache for Away {
+    async fn get(&self, _: &CacheKey) -> Option<CachedText> {
+        None
+    }
+
+    async fn maker(&self, _: &CacheKey) -> Maker {
+        Maker::Caller
+    }
+
+    async fn made(&self, _: &CacheKey, _: Option<&CachedText>) {}
+}
+
+fn cache(oldest: Duration, shared: Option<Arc<dyn SharedCache>>) -> Arc<ReadThrough<Number>> {
+    Arc::new(ReadThrough::new("numbers", oldest, shared))
+}
+
+async fn ask(cache: &ReadThrough<Number>, source: &Source) -> Result<usize, RepositoryError> {
+    cache.get(KEY, || source.next()).await.map(|entry| entry.value.0)
+}
+
+/// Waits until the value is to be renewed, and can still be shown.
+async fn get_old(cache: &ReadThrough<Number>) {
+    while !cache.entries.get(&KEY).await.expect("it can be shown").is_getting_old() {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn many_ask(caches: &[Arc<ReadThrough<Number>>], source: &Arc<Source>) -> Vec<usize> {
+    let asking: Vec<_> = (0..500)
+        .map(|n| {
+            let (cache, source) = (Arc::clone(&caches[n % caches.len()]), Arc::clone(source));
+            tokio::spawn(async move { ask(&cache, &source).await })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for asked in asking {
+        answers.push(asked.await.unwrap().unwrap());
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn simultaneous_questions_are_one_in_an_instance_and_across_instances() {
+    let source = Arc::new(Source::default());
+    let alone = [cache(Duration::from_secs(60), None)];
+    assert_eq!(many_ask(&alone, &source).await, [1; 500]);
+    let shared: Arc<dyn SharedCache> = Arc::new(Shared::default());
+    let instances = [1, 2, 3].map(|_| cache(Duration::from_secs(60), Some(Arc::clone(&shared))));
+    assert_eq!(many_ask(&instances, &source).await, [2; 500]);
+    assert_eq!(source.asked(), 2);
+}
+
+#[tokio::test]
+async fn the_old_value_is_shown_while_one_makes_a_new_one() {
+    let source = Arc::new(Source::default());
+    let cache = cache(A_WHILE, None);
+    assert_eq!(ask(&cache, &source).await.unwrap(), 1);
+    get_old(&cache).await;
+    let answers = many_ask(&[cache], &source).await;
+    assert_eq!(answers.iter().filter(|answer| **answer == 2).count(), 1, "who made it");
+    assert_eq!(answers.iter().filter(|answer| **answer == 1).count(), 499);
+}
+
+#[tokio::test]
+async fn nothing_is_shown_that_is_too_old_wherever_it_was_kept() {
+    let source = Source::default();
+    let shared: Arc<dyn SharedCache> = Arc::new(Shared::default());
+    let [first, second] = [1, 2].map(|_| cache(A_WHILE, Some(Arc::clone(&shared))));
+    assert_eq!(ask(&first, &source).await.unwrap(), 1);
+    sleep(A_WHILE / 2).await;
+    assert_eq!(ask(&second, &source).await.unwrap(), 1, "from the first instance");
+    sleep(A_WHILE * 6 / 10).await;
+    assert_eq!(ask(&second, &source).await.unwrap(), 2, "its age counts from when it was made");
+}
+
+#[tokio::test]
+async fn a_failure_is_told_when_there_is_nothing_to_show_and_is_not_kept() {
+    let source = Source::default();
+    let shared: Arc<dyn SharedCache> = Arc::new(Shared::default());
+    let cache = cache(A_WHILE, Some(shared));
+    source.broken.store(true, Ordering::SeqCst);
+    assert!(ask(&cache, &source).await.is_err());
+    source.broken.store(false, Ordering::SeqCst);
+    assert_eq!(ask(&cache, &source).await.unwrap(), 2);
+    get_old(&cache).await;
+    source.broken.store(true, Ordering::SeqCst);
+    assert_eq!(ask(&cache, &source).await.unwrap(), 2, "what is there is not too old yet");
+}
+
+#[tokio::test]
+async fn without_what_is_shared_everybody_makes_their_own() {
+    let source = Source::default();
+    let [first, second] = [1, 2].map(|_| cache(A_WHILE, Some(Arc::new(Away))));
+    assert_eq!(ask(&first, &source).await.unwrap(), 1);
+    assert_eq!(ask(&second, &source).await.unwrap(), 2);
+    assert_eq!(ask(&first, &source).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn zero_turns_it_off() {
+    let source = Source::default();
+    let cache = cache(Duration::ZERO, Some(Arc::new(Shared::default())));
+    assert_eq!(ask(&cache, &source).await.unwrap(), 1);
+    assert_eq!(ask(&cache, &source).await.unwrap(), 2);
+}

@@ -1,0 +1,32 @@
+//! Running the scheduled jobs alone.
+
+use std::sync::Arc;
+
+use jangteo_application::{Clock, SystemClock};
+
+use super::serve::bring_up_to_date;
+use super::signals::StopSignals;
+use super::{open_existing, settings};
+use crate::config::Sources;
+use crate::worker::Worker;
+
+pub(super) async fn run(sources: &Sources) -> anyhow::Result<()> {
+    let mut stop = StopSignals::catch()?;
+    let settings = settings(sources)?;
+    let store = open_existing(&settings).await?;
+    bring_up_to_date(&store, false).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let worker = Worker::start(&settings, &store, &clock);
+    tracing::info!(database = %settings.database_url, "working");
+    stop.received().await;
+    tracing::info!("stopping: finishing what was begun");
+    let finishing = async {
+        worker.drain().await;
+        store.close().await;
+    };
+    match tokio::time::timeout(settings.shutdown_timeout(), finishing).await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(_) => tracing::warn!("stopped before everything was finished: the time for it is over"),
+    }
+    Ok(())
+}
