@@ -35,8 +35,8 @@ pub struct Claim {
 pub enum Place {
     /// The gate let it in with this ticket.
     Ticket(i64),
-    /// Every place was taken when it came. It is decided all the same, because its key may be known.
-    TooLate,
+    /// The gate turned it away, for this reason. It is decided all the same, because its key may be known.
+    Refused(ClaimRefusal),
     /// No gate was asked: it gets the next ticket, if there is one.
     Ungated,
 }
@@ -132,7 +132,7 @@ async fn taken_tickets(
         .iter()
         .filter_map(|claim| match claim.place {
             Place::Ticket(ticket) => Some((coupons.get(&claim.code)?.id, ticket)),
-            Place::TooLate | Place::Ungated => None,
+            Place::Refused(_) | Place::Ungated => None,
         })
         .collect();
     match tickets.is_empty() {
@@ -147,13 +147,16 @@ fn issue(
     places: &mut Places,
     work: &mut Work<'_>,
 ) -> Outcome<ClaimCoupons> {
+    if let Place::Refused(refusal @ (ClaimRefusal::NotStarted(_) | ClaimRefusal::Ended(_))) = claim.place {
+        return Err(refusal);
+    }
     coupon.check_window(work.now)?;
     if let Some(&ticket) = places.held.get(&(claim.user, coupon.id)) {
         return Err(ClaimRefusal::AlreadyClaimed { ticket });
     }
     let ticket = match claim.place {
         Place::Ticket(ticket) => Some(ticket),
-        Place::TooLate => return Err(ClaimRefusal::SoldOut),
+        Place::Refused(refusal) => return Err(refusal),
         Place::Ungated => None,
     };
     // One that was never handed out, or to somebody else, comes from a gate before another database than this.

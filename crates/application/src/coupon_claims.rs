@@ -11,6 +11,7 @@ use jangteo_domain::coupon::ClaimRefusal;
 use jangteo_domain::{CouponCode, UserId};
 use metrics::counter;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::batcher::Batcher;
 use crate::claim_coupons::{Claim, ClaimCoupons, Place};
@@ -22,7 +23,7 @@ use crate::operation::{Answer, Reply, Submission, WriteError};
 mod door;
 mod settler;
 
-use door::{Door, Entrance};
+use door::{Door, Entrance, PATIENCE};
 use settler::{News, Settler};
 
 /// Claims coupons for customers.
@@ -61,9 +62,10 @@ impl CouponClaims {
                 counter!("jangteo_coupon_gate_total", "verdict" => verdict(refusal)).increment(1);
                 return Ok(Answer { outcome: Err(refusal), replayed: false });
             }
-            Entrance::Refused(ClaimRefusal::SoldOut) => Place::TooLate,
-            // The database will say so itself, unless it knows better.
-            Entrance::Refused(_) | Entrance::Ungated => Place::Ungated,
+            // Of holders and of coupons that there are, the database knows better.
+            Entrance::Refused(ClaimRefusal::AlreadyClaimed { .. } | ClaimRefusal::Unknown)
+            | Entrance::Ungated => Place::Ungated,
+            Entrance::Refused(refusal) => Place::Refused(refusal),
             Entrance::Admitted { ticket } => Place::Ticket(ticket),
         };
         counter!("jangteo_coupon_gate_total", "verdict" => place_name(place)).increment(1);
@@ -86,12 +88,15 @@ impl CouponClaims {
         }
         let (door, code) = (Arc::clone(&self.door), code.clone());
         let entering = self.home.spawn(async move { door.see_to_it_and_enter(&code, user).await });
-        entering.await.unwrap_or(Entrance::Ungated)
+        // Whoever waits too long goes without. A place that is got afterwards will be overdue.
+        timeout(PATIENCE, entering)
+            .await
+            .map_or(Entrance::Ungated, |entered| entered.unwrap_or(Entrance::Ungated))
     }
 
     fn report(&self, code: &CouponCode, user: UserId, place: Place, reply: &Reply<ClaimCoupons>) {
         if let Ok(Answer { outcome: Err(ClaimRefusal::SoldOut), .. }) = reply
-            && place != Place::TooLate
+            && !matches!(place, Place::Refused(_))
         {
             self.settler.tell(News::SoldOut(code.clone()));
         }
@@ -135,7 +140,7 @@ fn verdict(refusal: ClaimRefusal) -> &'static str {
 fn place_name(place: Place) -> &'static str {
     match place {
         Place::Ticket(_) => "admitted",
-        Place::TooLate => "too-late",
+        Place::Refused(refusal) => verdict(refusal),
         Place::Ungated => "ungated",
     }
 }

@@ -83,6 +83,28 @@ pub struct Settlement {
     pub outcome: Settled,
 }
 
+impl Settlement {
+    /// The ticket that the user holds now, if any.
+    #[must_use]
+    pub fn held(&self) -> Option<i64> {
+        match self.outcome {
+            Settled::Issued(ticket) | Settled::Held(ticket) => Some(ticket),
+            Settled::Returned => None,
+        }
+    }
+
+    /// Whether the claim's own ticket comes back.
+    #[must_use]
+    pub fn is_returned(&self) -> bool {
+        match self.outcome {
+            // On another ticket because somebody else holds this one.
+            Settled::Issued(_) => false,
+            Settled::Held(ticket) => ticket != self.ticket,
+            Settled::Returned => true,
+        }
+    }
+}
+
 /// What the database said of a claim that was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
@@ -135,8 +157,10 @@ pub struct Lead(pub u64);
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait CouponPlaces: Send + Sync {
-    /// Hands out a ticket for every place that is left, in one transaction; `None` for an unknown code. Of a coupon whose
-    /// window is closed, no tickets are handed out and no holders told.
+    /// From when until when a coupon can be claimed; `None` for an unknown code.
+    async fn window(&self, code: &CouponCode) -> Result<Option<Range<DateTime<Utc>>>, RepositoryError>;
+
+    /// Hands out a ticket for every place that is left, in one transaction; `None` for an unknown code.
     async fn hand_out(&self, code: &CouponCode) -> Result<Option<Opening>, RepositoryError>;
 
     /// Those of these customers who hold the coupon, with their tickets.

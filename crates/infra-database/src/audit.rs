@@ -18,7 +18,7 @@ struct Rule {
     query: &'static str,
 }
 
-const RULES: [Rule; 20] = [
+const RULES: [Rule; 21] = [
     Rule {
         rule: "a wallet is the sum of its ledger entries",
         what: "wallet of user",
@@ -153,6 +153,13 @@ const RULES: [Rule; 20] = [
                 FROM coupon_gates g JOIN coupons c ON c.id = g.coupon_id) s \
                 LEFT JOIN user_coupons u ON u.coupon_id = s.id AND u.ticket BETWEEN s.first AND s.last \
                 WHERE s.first <= s.last GROUP BY s.id, s.first, s.last HAVING COUNT(u.ticket) <> s.last - s.first + 1",
+    },
+    Rule {
+        rule: "a ticket that came back had been handed out by a gate",
+        what: "coupon",
+        query: "SELECT r.coupon_id AS id, 1 AS expected, 0 AS found FROM returned_tickets r \
+                WHERE NOT EXISTS (SELECT 1 FROM coupon_gates g WHERE g.coupon_id = r.coupon_id \
+                AND g.first_ticket <= r.ticket AND g.last_ticket >= r.ticket)",
     },
     Rule {
         rule: "a used coupon is used by one order, and an order's coupon is used",

@@ -9,19 +9,24 @@ use jangteo_application::CouponPlaces;
 use jangteo_application::coupon_gate::{Opening, Over};
 use jangteo_domain::coupon::Coupon;
 use jangteo_domain::{CouponCode, RepositoryError, UserId};
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
     QuerySelect,
 };
 
 use crate::entity::{coupon_gates, coupons, installation, returned_tickets, user_coupons};
 use crate::error::{Corrupt, commit_failed, failed};
+use crate::script::Script;
 use crate::statement::padded;
 use crate::store::Store;
 
 #[async_trait]
 impl CouponPlaces for Store {
+    async fn window(&self, code: &CouponCode) -> Result<Option<Range<DateTime<Utc>>>, RepositoryError> {
+        Ok(self.coupon(code).await?.map(|coupon| coupon.claim_starts_at..coupon.claim_ends_at))
+    }
+
     async fn hand_out(&self, code: &CouponCode) -> Result<Option<Opening>, RepositoryError> {
         let opened_at = self.clock().now();
         let transaction = self.begin_writing().await?;
@@ -29,16 +34,13 @@ impl CouponPlaces for Store {
         let Some(row) = row.one(&transaction).await.map_err(failed)? else { return Ok(None) };
         let mut coupon = Coupon::try_from(row)?;
         let (starts_at, ends_at) = (coupon.claim_starts_at, coupon.claim_ends_at);
-        if ends_at <= opened_at {
-            let (tickets, holders) = (coupon.hand_out(0), BTreeMap::new());
-            return Ok(Some(Opening { starts_at, ends_at, tickets, holders, opened_at }));
-        }
         let tickets = coupon.hand_out(coupon.remaining());
         if !tickets.is_empty() {
             note_gate(&transaction, &coupon, &tickets, opened_at).await?;
         }
-        let holders = holders_of(&transaction, coupon.id.0).await?;
         transaction.commit().await.map_err(commit_failed)?;
+        // Nobody waits for this. Who gets the coupon meanwhile is let in once more at worst, and told so.
+        let holders = holders_of(self.readers(), coupon.id.0).await?;
         Ok(Some(Opening { starts_at, ends_at, tickets, holders, opened_at }))
     }
 
@@ -63,20 +65,21 @@ impl CouponPlaces for Store {
 
     async fn give_back(&self, code: &CouponCode, tickets: &BTreeSet<i64>) -> Result<(), RepositoryError> {
         let Some(coupon) = self.coupon(code).await? else { return Ok(()) };
-        let returned_at = Set(self.clock().now());
+        let returned_at = self.clock().now();
         let rows = tickets.iter().map(|ticket| returned_tickets::ActiveModel {
             coupon_id: Set(coupon.id),
             ticket: Set(*ticket),
-            returned_at: returned_at.clone(),
+            returned_at: Set(returned_at),
         });
-        // The next who had it may have given it back as well.
-        let once = OnConflict::new().do_nothing_on([returned_tickets::Column::CouponId]).to_owned();
         let transaction = self.begin_writing().await?;
-        returned_tickets::Entity::insert_many(rows)
-            .on_conflict(once)
-            .exec_without_returning(&transaction)
-            .await
-            .map_err(failed)?;
+        // The next who had it may have given it back as well.
+        let once = match transaction.get_database_backend() {
+            DbBackend::MySql => " ON DUPLICATE KEY UPDATE ticket = VALUES(ticket)",
+            _ => " ON CONFLICT DO NOTHING",
+        };
+        let mut script = Script::new(transaction.get_database_backend());
+        script.insert_or(rows, once);
+        script.run(&transaction).await?;
         transaction.commit().await.map_err(commit_failed)
     }
 

@@ -3,18 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use jangteo_application::CouponGate;
-use jangteo_application::coupon_gate::{Admission, GateAway, Lead, Opening, Settled, Settlement};
+use jangteo_application::coupon_gate::{Admission, GateAway, Lead, Opening, Settlement};
 use jangteo_domain::coupon::ClaimRefusal;
 use jangteo_domain::{CouponCode, UserId};
+
+/// Who leads for longer than that has come to grief.
+const LONGEST_LEAD: Duration = Duration::from_secs(5);
+/// Overdue places that are told at once.
+const MANY: usize = 1_000;
 
 /// Keeps the places of each coupon in memory.
 pub struct MemoryCouponGate {
     gates: Mutex<HashMap<CouponCode, Gate>>,
-    leading: Mutex<BTreeSet<CouponCode>>,
+    /// Since when somebody leads.
+    leading: Mutex<HashMap<CouponCode, Instant>>,
     admission: TimeDelta,
 }
 
@@ -45,7 +52,7 @@ impl MemoryCouponGate {
         self.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn leading(&self) -> MutexGuard<'_, BTreeSet<CouponCode>> {
+    fn leading(&self) -> MutexGuard<'_, HashMap<CouponCode, Instant>> {
         self.leading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -90,7 +97,12 @@ impl CouponGate for MemoryCouponGate {
     }
 
     async fn lead(&self, code: &CouponCode) -> Result<Option<Lead>, GateAway> {
-        Ok(self.leading().insert(code.clone()).then_some(Lead(0)))
+        let mut leading = self.leading();
+        if leading.get(code).is_some_and(|since| since.elapsed() < LONGEST_LEAD) {
+            return Ok(None);
+        }
+        leading.insert(code.clone(), Instant::now());
+        Ok(Some(Lead(0)))
     }
 
     async fn done(&self, code: &CouponCode, _: Lead) -> Result<(), GateAway> {
@@ -162,31 +174,26 @@ impl Gate {
     }
 
     fn settle(&mut self, settlement: &Settlement) {
-        let Settlement { user, ticket, outcome } = *settlement;
+        let Settlement { user, ticket, .. } = *settlement;
         let waited_for = self.holders.get(&user) == Some(&ticket) && self.pending.contains_key(&user);
         if waited_for {
             self.wait_no_longer(user);
             self.holders.remove(&user);
         }
-        let unused = match outcome {
-            Settled::Issued(held) => {
-                self.holders.insert(user, held);
-                false
-            }
-            Settled::Held(held) => {
-                self.holders.insert(user, held);
-                held != ticket
-            }
-            Settled::Returned => true,
-        };
-        if unused && waited_for && self.tickets.contains(&ticket) {
+        // Who is waited for with another ticket is settled with that.
+        if let Some(held) = settlement.held()
+            && !self.pending.contains_key(&user)
+        {
+            self.holders.insert(user, held);
+        }
+        if settlement.is_returned() && waited_for && self.tickets.contains(&ticket) {
             self.free.insert(ticket);
         }
     }
 
     fn overdue(&mut self, now: DateTime<Utc>, admission: TimeDelta) -> BTreeMap<UserId, i64> {
         let users: Vec<UserId> =
-            self.due.iter().take_while(|(due, _)| *due <= now).map(|(_, user)| *user).collect();
+            self.due.iter().take_while(|(due, _)| *due <= now).map(|(_, user)| *user).take(MANY).collect();
         let mut overdue = BTreeMap::new();
         for user in users {
             self.wait_for(user, now + admission);

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use deadpool_redis::redis::{self, Script, ScriptInvocation};
 use jangteo_application::CouponGate;
-use jangteo_application::coupon_gate::{Admission, GateAway, Lead, Opening, Settled, Settlement};
+use jangteo_application::coupon_gate::{Admission, GateAway, Lead, Opening, Settlement};
 use jangteo_domain::coupon::ClaimRefusal;
 use jangteo_domain::{CouponCode, UserId};
 
@@ -24,7 +24,7 @@ static OVERDUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("co
 static DONE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("coupon_gate/done.lua")));
 
 /// How long somebody may lead before another may.
-const LEAD_MS: u64 = 5_000;
+const LEAD_MS: u64 = 2_000;
 /// How long a gate is kept after its coupon's window has closed.
 const KEPT: TimeDelta = TimeDelta::hours(1);
 /// Holders in one command, settlements and overdue places in one script.
@@ -110,13 +110,10 @@ impl CouponGate for RedisCouponGate {
     async fn settle(&self, code: &CouponCode, settlements: &[Settlement]) -> Result<(), GateAway> {
         for some in settlements.chunks(MANY) {
             let mut script = self.invoke(&SETTLE, code);
-            for Settlement { user, ticket, outcome } in some {
-                let (held, unused) = match *outcome {
-                    Settled::Issued(held) => (held.to_string(), false),
-                    Settled::Held(held) => (held.to_string(), held != *ticket),
-                    Settled::Returned => (String::new(), true),
-                };
-                script.arg(user.0).arg(*ticket).arg(held).arg(u8::from(unused));
+            for settlement in some {
+                let held = settlement.held().map(|held| held.to_string()).unwrap_or_default();
+                script.arg(settlement.user.0).arg(settlement.ticket).arg(held);
+                script.arg(u8::from(settlement.is_returned()));
             }
             self.redis.script::<()>(&script).await?;
         }

@@ -42,8 +42,10 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 const UPKEEP: Duration = Duration::from_secs(5);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
-/// Operations that write, each with connections of its own; id blocks need one more.
+/// Operations that write, each with connections of its own.
 const WRITING_OPERATIONS: u32 = 4;
+/// Who else writes: id blocks, and the gate before coupons when it is opened and when tickets come back.
+const OTHER_WRITERS: u32 = 3;
 
 /// A server that listens.
 pub struct Application {
@@ -172,7 +174,7 @@ pub(crate) async fn connect(settings: &Settings, clock: Arc<dyn Clock>) -> anyho
     let database = DatabaseSettings {
         url: settings.database_url.expose().to_owned(),
         readers: settings.database_readers.get(),
-        writers: WRITING_OPERATIONS * lanes + 1 + worker::CONNECTIONS,
+        writers: WRITING_OPERATIONS * lanes + OTHER_WRITERS + worker::CONNECTIONS,
     };
     let connected = Store::connect(&database, clock).await;
     connected.with_context(|| format!("cannot open the database {}", settings.database_url))

@@ -145,9 +145,22 @@ async fn what_is_said_too_late_or_twice_changes_nothing(gate: &Arc<dyn CouponGat
     settle(gate, &code, 1, 1, Settled::Returned).await;
     assert_eq!(admit(gate, &code, 3).await, admitted(2));
     assert_eq!(admit(gate, &code, 4).await, TAKEN, "one ticket came back once");
+    // Given back while its claim was on its way, which then came through, and a second claim is on its way meanwhile.
+    let code = opened(gate, 1..4, &[]).await;
+    assert_eq!(admit(gate, &code, 1).await, admitted(1));
+    settle(gate, &code, 1, 1, Settled::Returned).await;
+    assert_eq!(admit(gate, &code, 2).await, admitted(1));
+    assert_eq!(admit(gate, &code, 1).await, admitted(2));
+    settle(gate, &code, 1, 1, Settled::Issued(99)).await;
+    assert_eq!(admit(gate, &code, 1).await, admitted(2), "the second claim is waited for");
+    settle(gate, &code, 1, 2, Settled::Held(99)).await;
+    assert_eq!(admit(gate, &code, 1).await, holder(99));
+    assert_eq!(admit(gate, &code, 4).await, admitted(2), "its place is free");
+    assert_eq!(admit(gate, &code, 5).await, admitted(3));
+    assert_eq!(admit(gate, &code, 6).await, TAKEN);
     // A ticket of another opening is none of this gate's.
     settle(gate, &code, 9, 77, Settled::Returned).await;
-    assert_eq!(admit(gate, &code, 4).await, TAKEN);
+    assert_eq!(admit(gate, &code, 7).await, TAKEN);
 }
 
 async fn it_tells_who_is_overdue_to_one_caller(gate: &Arc<dyn CouponGate>) {

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use jangteo_domain::coupon::ClaimRefusal;
 use jangteo_domain::{CouponCode, RepositoryError, UserId};
 use metrics::counter;
@@ -25,8 +27,8 @@ const UNKNOWN: u64 = 10_000;
 const HOLDERS: u64 = 1_000_000;
 /// Of one coupon. If there are more, the gate is asked.
 const HOLDERS_OF_ONE: u64 = 200_000;
-/// How long a claim waits for the gate to be opened by somebody else before the database has to do without.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a claim waits for the gate to be opened before the database has to do without.
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 /// How often it looks meanwhile.
 const LOOK: Duration = Duration::from_millis(5);
 /// Coupons that can be seen to at the same time.
@@ -122,7 +124,9 @@ impl Door {
             return Attempt::Done(Entrance::Refused(refusal));
         }
         match self.gate.admit(code, user, now).await {
-            Ok(Admission::Exhausted | Admission::Closed) if over.is_some() => {
+            // Who holds it is more than is remembered, and the gate does not know either.
+            Ok(Admission::Closed) if over.is_some() => Attempt::Done(Entrance::Ungated),
+            Ok(Admission::Exhausted) if over.is_some() => {
                 Attempt::Done(Entrance::Refused(ClaimRefusal::SoldOut))
             }
             Ok(Admission::Admitted { ticket }) => Attempt::Done(Entrance::Admitted { ticket }),
@@ -137,7 +141,8 @@ impl Door {
     pub(super) async fn see_to_it_and_enter(&self, code: &CouponCode, user: UserId) -> Entrance {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            if let Some(entrance) = self.try_enter(code, user).await.entrance() {
+            let attempt = self.try_enter(code, user).await;
+            if let Some(entrance) = attempt.entrance() {
                 return entrance;
             }
             let Ok(_turn) = self.turn(code).try_lock() else {
@@ -145,7 +150,7 @@ impl Door {
                 drop(self.turn(code).lock().await);
                 continue;
             };
-            match self.see_to_it(code, user).await {
+            match self.see_to_it(attempt, code, user).await {
                 Ok(Some(entrance)) => return entrance,
                 Ok(None) => {}
                 Err(Trouble::Gate | Trouble::Database) => break,
@@ -161,44 +166,69 @@ impl Door {
     }
 
     /// One instance at a time. It asks again first: another may just have done what is to be done.
-    async fn see_to_it(&self, code: &CouponCode, user: UserId) -> Result<Option<Entrance>, Trouble> {
+    async fn see_to_it(
+        &self,
+        attempt: Attempt,
+        code: &CouponCode,
+        user: UserId,
+    ) -> Result<Option<Entrance>, Trouble> {
+        if attempt == Attempt::Closed
+            && let Some(refusal) = self.must_stay_closed(code).await?
+        {
+            return Ok(Some(Entrance::Refused(refusal)));
+        }
         let Some(lead) = self.gate.lead(code).await? else {
             tokio::time::sleep(LOOK).await;
             return Ok(None);
         };
-        let attempt = self.try_enter(code, user).await;
-        let seen_to = match attempt {
-            Attempt::Done(_) => Ok(()),
-            Attempt::Closed => self.open(code).await,
-            Attempt::Exhausted => self.look_for_places(code).await,
-        };
+        let seeing = AssertUnwindSafe(self.lead(code, user)).catch_unwind();
+        let seen_to = seeing.await.unwrap_or(Err(Trouble::Database));
         self.gate.done(code, lead).await?;
-        seen_to.map(|()| attempt.entrance())
+        seen_to
+    }
+
+    /// Why there is no gate to be opened: nobody needs to lead for that, and nothing is left behind.
+    async fn must_stay_closed(&self, code: &CouponCode) -> Result<Option<ClaimRefusal>, Trouble> {
+        let Some(window) = self.places.window(code).await? else {
+            self.unknown.insert(code.clone(), ());
+            return Ok(Some(ClaimRefusal::Unknown));
+        };
+        let (starts_at, ends_at) = (window.start, window.end);
+        if self.clock.now() < ends_at {
+            return Ok(None);
+        }
+        self.over.insert(code.clone(), Arc::new(Over { starts_at, ends_at, holders: None }));
+        Ok(Some(ClaimRefusal::Ended(ends_at)))
+    }
+
+    async fn lead(&self, code: &CouponCode, user: UserId) -> Result<Option<Entrance>, Trouble> {
+        match self.try_enter(code, user).await {
+            Attempt::Done(entrance) => Ok(Some(entrance)),
+            Attempt::Closed => self.open(code).await.map(|()| None),
+            Attempt::Exhausted => self.look_for_places(code, user).await,
+        }
     }
 
     async fn open(&self, code: &CouponCode) -> Result<(), Trouble> {
-        let Some(opening) = self.places.hand_out(code).await? else {
-            self.unknown.insert(code.clone(), ());
-            return Ok(());
-        };
-        let Opening { starts_at, ends_at, ref tickets, ref holders, opened_at } = opening;
-        if ends_at <= opened_at {
-            self.over.insert(code.clone(), Arc::new(Over { starts_at, ends_at, holders: None }));
-            return Ok(());
-        }
+        let Some(opening) = self.places.hand_out(code).await? else { return Ok(()) };
         counter!("jangteo_coupon_gate_openings_total").increment(1);
+        let Opening { tickets, holders, .. } = &opening;
         tracing::info!(coupon = %code, ?tickets, holders = holders.len(), "opening the gate before a coupon");
         Ok(self.gate.open(code, &opening).await?)
     }
 
     /// The gate has no place left: of those that were let in and not heard of since, the database knows what became.
-    async fn look_for_places(&self, code: &CouponCode) -> Result<(), Trouble> {
-        let overdue = self.gate.overdue(code, self.clock.now()).await?;
+    async fn look_for_places(&self, code: &CouponCode, user: UserId) -> Result<Option<Entrance>, Trouble> {
+        let now = self.clock.now();
+        let overdue = self.gate.overdue(code, now).await?;
         if overdue.is_empty() {
-            return match self.is_sold_out(code).await? {
-                true => Ok(()),
+            return match self.sold_out(code).await? {
+                Some(over) => {
+                    let refusal = over.refusal(user, now).unwrap_or(ClaimRefusal::SoldOut);
+                    Ok(Some(Entrance::Refused(refusal)))
+                }
                 // The gate has lost places.
-                false => self.open(code).await,
+                None => self.open(code).await.map(|()| None),
             };
         }
         let held = self.places.holders(code, &overdue.keys().copied().collect()).await?;
@@ -207,52 +237,44 @@ impl Door {
             Settlement { user, ticket, outcome }
         });
         self.settle(code, settlements.collect()).await;
-        Ok(())
+        Ok(None)
     }
 
     /// What is not learned now will be when somebody asks again.
     pub(super) async fn learn_whether_it_is_sold_out(&self, code: &CouponCode) {
-        drop(self.is_sold_out(code).await);
+        drop(self.sold_out(code).await);
     }
 
     /// Asks the database, unless it is known.
-    async fn is_sold_out(&self, code: &CouponCode) -> Result<bool, Trouble> {
-        if self.over.contains_key(code) {
-            return Ok(true);
+    async fn sold_out(&self, code: &CouponCode) -> Result<Option<Arc<Over>>, Trouble> {
+        if let Some(over) = self.over.get(code) {
+            return Ok(Some(over));
         }
-        let over = self.places.sold_out(code, HOLDERS_OF_ONE).await?;
-        let is_sold_out = over.is_some();
-        if let Some(over) = over {
-            self.over.insert(code.clone(), Arc::new(over));
+        let over = self.places.sold_out(code, HOLDERS_OF_ONE).await?.map(Arc::new);
+        if let Some(over) = &over {
+            self.over.insert(code.clone(), Arc::clone(over));
         }
-        Ok(is_sold_out)
+        Ok(over)
     }
 
     /// Tickets that come back are written down before anybody else can get them.
     pub(super) async fn settle(&self, code: &CouponCode, mut settlements: Vec<Settlement>) {
-        let returned: BTreeSet<i64> = settlements.iter().filter_map(Settlement::returned).collect();
+        let returned: BTreeSet<i64> = settlements
+            .iter()
+            .filter(|settled| settled.is_returned())
+            .map(|settled| settled.ticket)
+            .collect();
         if !returned.is_empty() {
             match self.places.give_back(code, &returned).await {
                 Ok(()) => counter!("jangteo_coupon_gate_returned_total").increment(returned.len() as u64),
                 Err(error) => {
                     tracing::warn!(coupon = %code, cause = ?error, "tickets could not be given back yet");
                     // They will be overdue, and seen to then.
-                    settlements.retain(|settlement| settlement.returned().is_none());
+                    settlements.retain(|settlement| !settlement.is_returned());
                 }
             }
         }
         // A gate that is away has forgotten them, or they will be overdue.
         let _ = self.gate.settle(code, &settlements).await;
-    }
-}
-
-impl Settlement {
-    /// The ticket, if nobody holds it.
-    fn returned(&self) -> Option<i64> {
-        match self.outcome {
-            Settled::Issued(_) => None,
-            Settled::Held(ticket) => (ticket != self.ticket).then_some(self.ticket),
-            Settled::Returned => Some(self.ticket),
-        }
     }
 }

@@ -1,8 +1,10 @@
 //! Tells the gate what became of the claims it let in, many at a time and behind the callers' backs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use jangteo_domain::CouponCode;
 use metrics::counter;
 use tokio::sync::{Mutex, mpsc};
@@ -65,11 +67,15 @@ async fn run(door: Arc<Door>, mut waiting: mpsc::Receiver<News>) {
                 News::SoldOut(code) => drop(sold_out.insert(code)),
             }
         }
-        for (code, settlements) in settled {
-            door.settle(&code, settlements).await;
-        }
-        for code in sold_out {
-            door.learn_whether_it_is_sold_out(&code).await;
-        }
+        let telling = async {
+            for (code, settlements) in settled {
+                door.settle(&code, settlements).await;
+            }
+            for code in sold_out {
+                door.learn_whether_it_is_sold_out(&code).await;
+            }
+        };
+        // What a panic leaves untold will be overdue.
+        drop(AssertUnwindSafe(telling).catch_unwind().await);
     }
 }

@@ -138,6 +138,13 @@ fn anybody_leads(gate: &mut MockCouponGate) {
     gate.expect_done().returning(|_, _| Ok(()));
 }
 
+/// There is such a coupon, and it can be claimed.
+fn on_offer() -> MockCouponPlaces {
+    let mut places = MockCouponPlaces::new();
+    places.expect_window().returning(|_| Ok(Some(moment(-1)..moment(1))));
+    places
+}
+
 fn opening() -> Opening {
     Opening {
         starts_at: moment(-1),
@@ -269,7 +276,7 @@ async fn a_closed_gate_is_opened_once_for_all_who_come() {
         Ok(())
     });
     anybody_leads(&mut gate);
-    let mut places = MockCouponPlaces::new();
+    let mut places = on_offer();
     places.expect_hand_out().times(1).returning(|_| Ok(Some(opening())));
     let shop = claiming(gate, places, vec![]);
     let outcomes = join_all((1..=50).map(|user| shop.outcome(UserId(user)))).await;
@@ -278,11 +285,9 @@ async fn a_closed_gate_is_opened_once_for_all_who_come() {
 
 #[tokio::test]
 async fn an_unknown_code_opens_nothing_and_is_remembered_for_a_moment() {
-    let mut gate = gate(Admission::Closed);
-    anybody_leads(&mut gate);
     let mut places = MockCouponPlaces::new();
-    places.expect_hand_out().times(1).returning(|_| Ok(None));
-    let shop = claiming(gate, places, vec![]);
+    places.expect_window().times(1).returning(|_| Ok(None));
+    let shop = claiming(gate(Admission::Closed), places, vec![]);
     for user in 1..=50 {
         assert_eq!(shop.outcome(UserId(user)).await, Err(ClaimRefusal::Unknown));
     }
@@ -290,12 +295,9 @@ async fn an_unknown_code_opens_nothing_and_is_remembered_for_a_moment() {
 
 #[tokio::test]
 async fn a_coupon_whose_window_is_closed_gets_no_gate() {
-    let mut gate = gate(Admission::Closed);
-    anybody_leads(&mut gate);
     let mut places = MockCouponPlaces::new();
-    let ended = || Opening { ends_at: moment(0), tickets: 11..11, ..opening() };
-    places.expect_hand_out().times(1).returning(move |_| Ok(Some(ended())));
-    let shop = claiming(gate, places, vec![]);
+    places.expect_window().times(1).returning(|_| Ok(Some(moment(-1)..moment(0))));
+    let shop = claiming(gate(Admission::Closed), places, vec![]);
     for user in 1..=50 {
         assert_eq!(shop.outcome(UserId(user)).await, Err(ClaimRefusal::Ended(moment(0))));
     }
@@ -308,7 +310,7 @@ async fn who_finds_no_place_has_the_overdue_ones_looked_up() {
     let mut say = |admission: Admission, times: usize| {
         gate.expect_admit().times(times).in_sequence(&mut order).returning(move |_, _, _| Ok(admission));
     };
-    // As it is met, on entering the queue of those who wait, and as the leader.
+    // As it is met, among those who wait, and as the leader.
     say(Admission::Exhausted, 3);
     say(Admission::Admitted { ticket: 5 }, 1);
     anybody_leads(&mut gate);
@@ -363,10 +365,19 @@ async fn a_gate_that_lost_places_is_opened_anew() {
     assert_eq!(shop.outcome(USER).await, Err(ClaimRefusal::AlreadyClaimed { ticket: 1 }));
 }
 
+#[tokio::test]
+async fn a_claim_with_a_key_that_came_too_early_stays_too_early() {
+    let too_early = ClaimRefusal::NotStarted(moment(0));
+    // The window has opened when the database gets to it.
+    let shop = claiming(gate(Admission::Refused(too_early)), MockCouponPlaces::new(), vec![database(0, &[])]);
+    let reply = shop.claims.claim(USER, code(), Some("key".parse().unwrap())).await;
+    assert_eq!(reply.unwrap().outcome, Err(too_early));
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_waits_too_long_for_another_instance_goes_to_the_database() {
     let mut gate = gate(Admission::Closed);
     gate.expect_lead().returning(|_| Ok(None));
-    let shop = claiming(gate, MockCouponPlaces::new(), vec![issuing(database(3, &[]), &[11])]);
+    let shop = claiming(gate, on_offer(), vec![issuing(database(3, &[]), &[11])]);
     assert_eq!(ticket(shop.outcome(USER).await), 11);
 }

@@ -175,7 +175,7 @@ fn repair(tampering: &str) -> &'static str {
 }
 
 /// What is done to tickets, what undoes it, and the rules that it breaks.
-const FORGERIES: [(&str, &str, &[&str]); 7] = [
+const FORGERIES: [(&str, &str, &[&str]); 8] = [
     (
         "UPDATE user_coupons SET ticket = 99 WHERE ticket = 1",
         "UPDATE user_coupons SET ticket = 1 WHERE ticket = 99",
@@ -206,6 +206,11 @@ const FORGERIES: [(&str, &str, &[&str]); 7] = [
         "UPDATE coupon_gates SET first_ticket = 5, last_ticket = 8 WHERE first_ticket = 6",
         "UPDATE coupon_gates SET first_ticket = 6, last_ticket = 9 WHERE first_ticket = 5",
         &[OF_ITS_OWN],
+    ),
+    (
+        "INSERT INTO returned_tickets SELECT id, 1, created_at FROM coupons",
+        "DELETE FROM returned_tickets WHERE ticket = 1",
+        &["a ticket that came back had been handed out by a gate"],
     ),
 ];
 

@@ -3,10 +3,10 @@
 -- ARGV: first ticket, the one after the last, starts, ends (microseconds), when it can be forgotten (milliseconds).
 local first = redis.call('HGET', KEYS[1], 'first')
 if first and tonumber(first) >= tonumber(ARGV[1]) then
-  redis.call('DEL', KEYS[5])
+  redis.call('UNLINK', KEYS[5])
   return 0
 end
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 if redis.call('EXISTS', KEYS[5]) == 1 then
   redis.call('RENAME', KEYS[5], KEYS[2])
   redis.call('PEXPIREAT', KEYS[2], ARGV[5])

@@ -8,10 +8,12 @@ end
 for i = 1, #ARGV, 4 do
   local user, ticket, held, unused = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local waited_for = redis.call('HGET', KEYS[2], user) == ticket and redis.call('ZREM', KEYS[3], user) == 1
-  if held ~= '' then
-    redis.call('HSET', KEYS[2], user, held)
-  elseif waited_for then
+  if waited_for then
     redis.call('HDEL', KEYS[2], user)
+  end
+  -- Who is waited for with another ticket is settled with that.
+  if held ~= '' and not redis.call('ZSCORE', KEYS[3], user) then
+    redis.call('HSET', KEYS[2], user, held)
   end
   local number = tonumber(ticket)
   if waited_for and unused == '1' and number >= tonumber(first) and number < tonumber(tickets_end) then

@@ -79,17 +79,17 @@ async fn claim(
     let mut transaction = connection.begin().await?;
     let row: CouponRow = sqlx::query_as(coupon).bind(attempt.code).fetch_one(&mut *transaction).await?;
     let mut coupon = read(row, attempt.code)?;
-    let id = UserCouponId(last_id.fetch_add(1, Ordering::Relaxed) + 1);
-    // A coupon that is sold out refuses here, before anything else is read.
-    let Some(issued) = issue(&mut coupon, id, UserId(attempt.user))? else {
-        transaction.rollback().await?;
-        return Ok(Fate::Refused);
-    };
-    let held = sqlx::query_as::<_, (i64,)>(HELD).bind(issued.user.0).bind(issued.coupon.0);
+    // Holders first: who has the coupon is told so, also when it is sold out, as Jangteo tells them.
+    let held = sqlx::query_as::<_, (i64,)>(HELD).bind(attempt.user).bind(coupon.id.0);
     if held.fetch_optional(&mut *transaction).await?.is_some() {
         transaction.rollback().await?;
         return Ok(Fate::Refused);
     }
+    let id = UserCouponId(last_id.fetch_add(1, Ordering::Relaxed) + 1);
+    let Some(issued) = issue(&mut coupon, id, UserId(attempt.user))? else {
+        transaction.rollback().await?;
+        return Ok(Fate::Refused);
+    };
     write(&mut transaction, &coupon, &issued).await?;
     transaction.commit().await?;
     Ok(Fate::Won)
