@@ -127,8 +127,16 @@ impl Shared {
         *self.link.write().unwrap_or_else(PoisonError::into_inner) = link;
     }
 
+    /// Who was late is not waited for as long again: a request asks several times, one after the other.
+    fn patience(&self) -> Duration {
+        match self.late.load(Ordering::Relaxed) {
+            0 => self.timeout,
+            _ => self.timeout / 10,
+        }
+    }
+
     async fn in_time<T>(&self, asking: impl Future<Output = RedisResult<T>>) -> Result<T, Away> {
-        let failure = match timeout(self.timeout, asking).await {
+        let failure = match timeout(self.patience(), asking).await {
             Ok(Ok(answer)) => {
                 self.late.store(0, Ordering::Relaxed);
                 return Ok(answer);

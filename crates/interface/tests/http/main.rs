@@ -13,3 +13,4 @@ mod limits;
 mod operations;
 mod outage;
 mod overload;
+mod redis;
