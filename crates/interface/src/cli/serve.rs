@@ -44,7 +44,8 @@ pub(super) async fn run(sources: &Sources, arguments: Arguments) -> anyhow::Resu
     if !arguments.no_worker {
         application = application.with_worker(&settings);
     }
-    tracing::info!(address = %application.address(), database = %settings.database_url, "serving");
+    let redis = settings.redis_url.as_ref().map(tracing::field::display);
+    tracing::info!(address = %application.address(), database = %settings.database_url, redis, "serving");
     if io::stdout().is_terminal() || telemetry::log_format(&settings) == LogFormat::Text {
         // The shop is open whether or not that can be said.
         drop(print(&welcome(application.address(), stocked)));
