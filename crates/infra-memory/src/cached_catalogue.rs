@@ -74,21 +74,25 @@ impl CachedCatalogue {
             }
         }
     }
-}
 
-impl StockNews for CachedCatalogue {
-    fn left(&self, stock: &[StockLeft]) {
-        if stock.is_empty() {
-            return;
-        }
-        let now = Instant::now();
+    /// Several may tell at the same time: who looked at the clock first may be the last to write.
+    fn left_at(&self, now: Instant, stock: &[StockLeft]) {
         for left in stock {
             self.sold.entry(left.product).and_upsert_with(|known| match known {
                 Some(known) if known.value().0.decided > left.decided => known.into_value(),
                 _ => (*left, now),
             });
         }
-        *self.last_sale.write().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        let mut last_sale = self.last_sale.write().unwrap_or_else(PoisonError::into_inner);
+        *last_sale = (*last_sale).max(Some(now));
+    }
+}
+
+impl StockNews for CachedCatalogue {
+    fn left(&self, stock: &[StockLeft]) {
+        if !stock.is_empty() {
+            self.left_at(Instant::now(), stock);
+        }
     }
 }
 
@@ -128,5 +132,57 @@ impl CatalogueQueries for CachedCatalogue {
     /// Not cached: it is found by its key, and anybody can ask for codes without end.
     async fn coupon_offer(&self, code: CouponCode) -> Result<Option<Coupon>, RepositoryError> {
         self.source.coupon_offer(code).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use jangteo_domain::{Money, OrderId, StoreId};
+    use mockall::mock;
+
+    use super::*;
+
+    mock! {
+        Source {}
+
+        #[async_trait]
+        impl CatalogueQueries for Source {
+            async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError>;
+            async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError>;
+            async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError>;
+            async fn best_sellers(&self, limit: u32) -> Result<PopularProducts, RepositoryError>;
+            async fn coupon_offers(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError>;
+            async fn coupon_offer(&self, code: CouponCode) -> Result<Option<Coupon>, RepositoryError>;
+        }
+    }
+
+    fn left(product: i64, stock: i64) -> StockLeft {
+        let decided = (DateTime::UNIX_EPOCH, OrderId(product));
+        StockLeft { product: ProductId(product), stock, decided }
+    }
+
+    #[test]
+    fn a_sale_shows_though_an_earlier_one_is_told_after_it() {
+        let minute = Duration::from_secs(60);
+        let settings = CacheSettings { products: minute, popular: minute };
+        let catalogue = CachedCatalogue::new(Arc::new(MockSource::new()), settings, None);
+        let earlier = Instant::now();
+        let later = earlier + Duration::from_millis(2);
+        catalogue.left_at(later, &[left(1, 9)]);
+        catalogue.left_at(earlier, &[left(2, 4)]);
+        let mut product = ProductView {
+            id: ProductId(1),
+            store: StoreId(1),
+            store_name: "Store".to_owned(),
+            name: "Shirt".to_owned(),
+            description: String::new(),
+            price: Money::ZERO,
+            stock: 10,
+            sales_volume: 0,
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        catalogue.up_to_date(earlier + Duration::from_millis(1), [&mut product]);
+        assert_eq!((product.stock, product.sales_volume), (9, 1));
     }
 }
