@@ -26,11 +26,11 @@ pub struct CacheSettings {
 /// Answers from memory, or from what all instances share, what was asked a moment ago.
 pub struct CachedCatalogue {
     source: Arc<dyn CatalogueQueries>,
-    pages: ReadThrough<Page<ProductView>>,
-    products: ReadThrough<Option<ProductView>>,
-    popular: ReadThrough<PopularProducts>,
-    best_sellers: ReadThrough<PopularProducts>,
-    offers: ReadThrough<Page<Coupon>>,
+    pages: Arc<ReadThrough<Page<ProductView>>>,
+    products: Arc<ReadThrough<Option<ProductView>>>,
+    popular: Arc<ReadThrough<PopularProducts>>,
+    best_sellers: Arc<ReadThrough<PopularProducts>>,
+    offers: Arc<ReadThrough<Page<Coupon>>>,
     /// What this instance sold after the answers may have been made.
     sold: Cache<ProductId, (StockLeft, Instant)>,
     /// When it last sold anything: answers that are younger need not be looked through.
@@ -99,14 +99,22 @@ impl StockNews for CachedCatalogue {
 #[async_trait]
 impl CatalogueQueries for CachedCatalogue {
     async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError> {
-        let entry = self.pages.get(CacheKey::ProductPage(list), || self.source.products(list)).await?;
+        let load = || {
+            let source = Arc::clone(&self.source);
+            async move { source.products(list).await }
+        };
+        let entry = self.pages.get(CacheKey::ProductPage(list), load).await?;
         let mut page = entry.value.clone();
         self.up_to_date(entry.made_at, &mut page.content);
         Ok(page)
     }
 
     async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError> {
-        let entry = self.products.get(CacheKey::Product(id), || self.source.product(id)).await?;
+        let load = || {
+            let source = Arc::clone(&self.source);
+            async move { source.product(id).await }
+        };
+        let entry = self.products.get(CacheKey::Product(id), load).await?;
         let mut product = entry.value.clone();
         self.up_to_date(entry.made_at, &mut product);
         Ok(product)
@@ -114,18 +122,30 @@ impl CatalogueQueries for CachedCatalogue {
 
     async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError> {
         let key = CacheKey::Popular { days, limit };
-        let entry = self.popular.get(key, || self.source.popular(days, limit)).await?;
+        let load = || {
+            let source = Arc::clone(&self.source);
+            async move { source.popular(days, limit).await }
+        };
+        let entry = self.popular.get(key, load).await?;
         Ok(entry.value.clone())
     }
 
     async fn best_sellers(&self, limit: u32) -> Result<PopularProducts, RepositoryError> {
         let key = CacheKey::BestSellers { limit };
-        let entry = self.best_sellers.get(key, || self.source.best_sellers(limit)).await?;
+        let load = || {
+            let source = Arc::clone(&self.source);
+            async move { source.best_sellers(limit).await }
+        };
+        let entry = self.best_sellers.get(key, load).await?;
         Ok(entry.value.clone())
     }
 
     async fn coupon_offers(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError> {
-        let entry = self.offers.get(CacheKey::CouponOffers(page), || self.source.coupon_offers(page)).await?;
+        let load = || {
+            let source = Arc::clone(&self.source);
+            async move { source.coupon_offers(page).await }
+        };
+        let entry = self.offers.get(CacheKey::CouponOffers(page), load).await?;
         Ok(entry.value.clone())
     }
 
