@@ -7,10 +7,10 @@ use std::time::Duration;
 use deadpool_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use deadpool_redis::redis::cluster_async::ClusterConnection;
 use deadpool_redis::redis::{
-    self, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError, RedisFuture, RedisResult,
-    ScriptInvocation, ServerErrorKind, Value,
+    self, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
+    RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, Value,
 };
-use deadpool_redis::sentinel::{SentinelNodeConnectionInfo, SentinelServerType};
+use deadpool_redis::sentinel::{SentinelNodeConnectionInfo, SentinelServerType, TlsMode};
 use deadpool_redis::{PoolConfig, Runtime, Timeouts, cluster, sentinel};
 use metrics::{counter, gauge};
 use tokio::sync::Notify;
@@ -267,11 +267,7 @@ impl Pool {
                     master.clone(),
                     SentinelServerType::Master,
                 );
-                let node = node.as_str().into_connection_info().map_err(setup)?;
-                let node = SentinelNodeConnectionInfo {
-                    tls_mode: None,
-                    redis_connection_info: Some(node.redis_settings().clone().into()),
-                };
+                let node = behind_sentinel(node).map_err(setup)?;
                 let settings = sentinel::Config { pool: Some(config), ..settings };
                 Self::Sentinel(
                     settings.with_node_connection_info(Some(node)).create_pool(runtime).map_err(setup)?,
@@ -303,6 +299,14 @@ impl Pool {
             }
         })
     }
+}
+
+/// How to speak with the server that sentinels name.
+fn behind_sentinel(node: &str) -> RedisResult<SentinelNodeConnectionInfo> {
+    let node = node.into_connection_info()?;
+    let tls_mode = matches!(node.addr(), ConnectionAddr::TcpTls { .. }).then_some(TlsMode::Secure);
+    let redis_connection_info = Some(node.redis_settings().clone().into());
+    Ok(SentinelNodeConnectionInfo { tls_mode, redis_connection_info })
 }
 
 fn setup(error: impl std::error::Error + Send + Sync + 'static) -> SetupError {
@@ -354,3 +358,6 @@ impl ConnectionLike for Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
