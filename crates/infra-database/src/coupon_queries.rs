@@ -12,6 +12,7 @@ use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFi
 use crate::customer_queries::paged;
 use crate::entity::{coupon_history, coupons, user_coupons};
 use crate::error::{Corrupt, failed};
+use crate::literal::moment_value;
 use crate::store::Store;
 
 impl Store {
@@ -19,7 +20,8 @@ impl Store {
         &self,
         page: PageRequest,
     ) -> Result<Page<Coupon>, RepositoryError> {
-        let offers = coupons::Entity::find().filter(coupons::Column::ClaimEndsAt.gt(self.clock().now()));
+        let now = moment_value(self.readers().get_database_backend(), self.clock().now());
+        let offers = coupons::Entity::find().filter(coupons::Column::ClaimEndsAt.gt(now));
         let total = offers.clone().count(self.readers()).await.map_err(failed)?;
         let rows =
             paged(offers.order_by_asc(coupons::Column::ClaimEndsAt).order_by_asc(coupons::Column::Id), page);

@@ -26,11 +26,11 @@ pub struct CacheSettings {
 /// Answers from memory, or from what all instances share, what was asked a moment ago.
 pub struct CachedCatalogue {
     source: Arc<dyn CatalogueQueries>,
-    pages: ReadThrough<Page<ProductView>>,
-    products: ReadThrough<Option<ProductView>>,
-    popular: ReadThrough<PopularProducts>,
-    best_sellers: ReadThrough<PopularProducts>,
-    offers: ReadThrough<Page<Coupon>>,
+    pages: Arc<ReadThrough<Page<ProductView>>>,
+    products: Arc<ReadThrough<Option<ProductView>>>,
+    popular: Arc<ReadThrough<PopularProducts>>,
+    best_sellers: Arc<ReadThrough<PopularProducts>>,
+    offers: Arc<ReadThrough<Page<Coupon>>>,
     /// What this instance sold after the answers may have been made.
     sold: Cache<ProductId, (StockLeft, Instant)>,
     /// When it last sold anything: answers that are younger need not be looked through.
@@ -74,35 +74,47 @@ impl CachedCatalogue {
             }
         }
     }
-}
 
-impl StockNews for CachedCatalogue {
-    fn left(&self, stock: &[StockLeft]) {
-        if stock.is_empty() {
-            return;
-        }
-        let now = Instant::now();
+    /// Several may tell at the same time: who looked at the clock first may be the last to write.
+    fn left_at(&self, now: Instant, stock: &[StockLeft]) {
         for left in stock {
             self.sold.entry(left.product).and_upsert_with(|known| match known {
                 Some(known) if known.value().0.decided > left.decided => known.into_value(),
                 _ => (*left, now),
             });
         }
-        *self.last_sale.write().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        let mut last_sale = self.last_sale.write().unwrap_or_else(PoisonError::into_inner);
+        *last_sale = (*last_sale).max(Some(now));
+    }
+}
+
+impl StockNews for CachedCatalogue {
+    fn left(&self, stock: &[StockLeft]) {
+        if !stock.is_empty() {
+            self.left_at(Instant::now(), stock);
+        }
     }
 }
 
 #[async_trait]
 impl CatalogueQueries for CachedCatalogue {
     async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError> {
-        let entry = self.pages.get(CacheKey::ProductPage(list), || self.source.products(list)).await?;
+        let load = || {
+            let source = Arc::clone(&self.source);
+            async move { source.products(list).await }
+        };
+        let entry = self.pages.get(CacheKey::ProductPage(list), load).await?;
         let mut page = entry.value.clone();
         self.up_to_date(entry.made_at, &mut page.content);
         Ok(page)
     }
 
     async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError> {
-        let entry = self.products.get(CacheKey::Product(id), || self.source.product(id)).await?;
+        let load = || {
+            let source = Arc::clone(&self.source);
+            async move { source.product(id).await }
+        };
+        let entry = self.products.get(CacheKey::Product(id), load).await?;
         let mut product = entry.value.clone();
         self.up_to_date(entry.made_at, &mut product);
         Ok(product)
@@ -110,23 +122,87 @@ impl CatalogueQueries for CachedCatalogue {
 
     async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError> {
         let key = CacheKey::Popular { days, limit };
-        let entry = self.popular.get(key, || self.source.popular(days, limit)).await?;
+        let load = || {
+            let source = Arc::clone(&self.source);
+            async move { source.popular(days, limit).await }
+        };
+        let entry = self.popular.get(key, load).await?;
         Ok(entry.value.clone())
     }
 
     async fn best_sellers(&self, limit: u32) -> Result<PopularProducts, RepositoryError> {
         let key = CacheKey::BestSellers { limit };
-        let entry = self.best_sellers.get(key, || self.source.best_sellers(limit)).await?;
+        let load = || {
+            let source = Arc::clone(&self.source);
+            async move { source.best_sellers(limit).await }
+        };
+        let entry = self.best_sellers.get(key, load).await?;
         Ok(entry.value.clone())
     }
 
     async fn coupon_offers(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError> {
-        let entry = self.offers.get(CacheKey::CouponOffers(page), || self.source.coupon_offers(page)).await?;
+        let load = || {
+            let source = Arc::clone(&self.source);
+            async move { source.coupon_offers(page).await }
+        };
+        let entry = self.offers.get(CacheKey::CouponOffers(page), load).await?;
         Ok(entry.value.clone())
     }
 
     /// Not cached: it is found by its key, and anybody can ask for codes without end.
     async fn coupon_offer(&self, code: CouponCode) -> Result<Option<Coupon>, RepositoryError> {
         self.source.coupon_offer(code).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use jangteo_domain::{Money, OrderId, StoreId};
+    use mockall::mock;
+
+    use super::*;
+
+    mock! {
+        Source {}
+
+        #[async_trait]
+        impl CatalogueQueries for Source {
+            async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError>;
+            async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError>;
+            async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError>;
+            async fn best_sellers(&self, limit: u32) -> Result<PopularProducts, RepositoryError>;
+            async fn coupon_offers(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError>;
+            async fn coupon_offer(&self, code: CouponCode) -> Result<Option<Coupon>, RepositoryError>;
+        }
+    }
+
+    fn left(product: i64, stock: i64) -> StockLeft {
+        let decided = (DateTime::UNIX_EPOCH, OrderId(product));
+        StockLeft { product: ProductId(product), stock, decided }
+    }
+
+    #[test]
+    fn a_sale_shows_though_an_earlier_one_is_told_after_it() {
+        let minute = Duration::from_secs(60);
+        let settings = CacheSettings { products: minute, popular: minute };
+        let catalogue = CachedCatalogue::new(Arc::new(MockSource::new()), settings, None);
+        let earlier = Instant::now();
+        let later = earlier + Duration::from_millis(2);
+        catalogue.left_at(later, &[left(1, 9)]);
+        catalogue.left_at(earlier, &[left(2, 4)]);
+        let mut product = ProductView {
+            id: ProductId(1),
+            store: StoreId(1),
+            store_name: "Store".to_owned(),
+            name: "Shirt".to_owned(),
+            description: String::new(),
+            price: Money::ZERO,
+            stock: 10,
+            sales_volume: 0,
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        catalogue.up_to_date(earlier + Duration::from_millis(1), [&mut product]);
+        assert_eq!((product.stock, product.sales_volume), (9, 1));
     }
 }

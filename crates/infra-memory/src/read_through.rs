@@ -1,5 +1,6 @@
 //! Values that were read a moment ago, in front of what all instances share and of the source behind that.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -66,6 +67,10 @@ impl<V> Entry<V> {
     fn is_getting_old(&self) -> bool {
         self.renewed_from <= Instant::now()
     }
+
+    fn can_be_shown(&self) -> bool {
+        self.made_at.elapsed() < self.oldest
+    }
 }
 
 /// Each value goes when it is as old as it may be.
@@ -89,127 +94,165 @@ impl<V> Expiry<CacheKey, Arc<Entry<V>>> for WhenOld {
 
 impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
     /// A cache of values that are shown until they are `oldest`. Zero turns it off.
-    pub(crate) fn new(kind: &'static str, oldest: Duration, shared: Option<Arc<dyn SharedCache>>) -> Self {
+    pub(crate) fn new(
+        kind: &'static str,
+        oldest: Duration,
+        shared: Option<Arc<dyn SharedCache>>,
+    ) -> Arc<Self> {
         let entries = Cache::builder().max_capacity(ENTRIES).expire_after(WhenOld).build();
-        Self { entries, shared, oldest, counts: Counts::of(kind) }
+        Arc::new(Self { entries, shared, oldest, counts: Counts::of(kind) })
     }
 
     /// The value, from wherever it is to be had.
-    pub(crate) async fn get<F, L>(&self, key: CacheKey, load: F) -> Result<Arc<Entry<V>>, RepositoryError>
+    pub(crate) async fn get<L>(
+        self: &Arc<Self>,
+        key: CacheKey,
+        load: impl FnOnce() -> L,
+    ) -> Result<Arc<Entry<V>>, RepositoryError>
     where
-        F: Fn() -> L + Send + Sync,
-        L: Future<Output = Result<V, RepositoryError>> + Send,
+        L: Future<Output = Result<V, RepositoryError>> + Send + 'static,
     {
         if self.oldest.is_zero() {
-            return self.load(&load).await.map(Arc::new);
+            return self.load(load()).await.map(Arc::new);
         }
         let entry = match self.entries.get(&key).await {
-            Some(entry) => {
-                self.counts.hits.increment(1);
-                entry
-            }
             None => {
                 self.counts.misses.increment(1);
-                let fetch = async { self.fetch(&key, &load).await.map(Arc::new) };
-                self.entries.entry(key).or_try_insert_with(fetch).await.map_err(told_to_many)?.into_value()
+                self.found(key, load()).await?
+            }
+            Some(entry) => {
+                self.counts.hits.increment(1);
+                match entry.is_getting_old() {
+                    true => self.renewed(key, entry, load()).await?,
+                    false => entry,
+                }
             }
         };
         self.counts.age.record(entry.made_at.elapsed().as_secs_f64());
-        match entry.is_getting_old() {
-            true => Ok(self.renewed(&key, entry, &load).await),
-            false => Ok(entry),
-        }
+        Ok(entry)
     }
 
-    /// One caller makes a new value while the others get the old one. If it cannot be made, the old one will do.
-    async fn renewed<F, L>(&self, key: &CacheKey, old: Arc<Entry<V>>, load: &F) -> Arc<Entry<V>>
+    /// All who miss a value at the same time wait for one of them.
+    async fn found<L>(self: &Arc<Self>, key: CacheKey, load: L) -> Result<Arc<Entry<V>>, RepositoryError>
     where
-        F: Fn() -> L + Send + Sync,
-        L: Future<Output = Result<V, RepositoryError>> + Send,
+        L: Future<Output = Result<V, RepositoryError>> + Send + 'static,
+    {
+        let this = Arc::clone(self);
+        to_the_end(async move {
+            let fetch = async { this.fetch(&key, load).await.map(Arc::new) };
+            let entry = this.entries.entry(key).or_try_insert_with(fetch).await;
+            entry.map(moka::Entry::into_value).map_err(told_to_many)
+        })
+        .await
+    }
+
+    /// One caller makes a new value while the others get the old one. If it cannot be made, the old one will do as long
+    /// as it can be shown.
+    async fn renewed<L>(
+        self: &Arc<Self>,
+        key: CacheKey,
+        old: Arc<Entry<V>>,
+        load: L,
+    ) -> Result<Arc<Entry<V>>, RepositoryError>
+    where
+        L: Future<Output = Result<V, RepositoryError>> + Send + 'static,
     {
         if old.renewing.swap(true, Ordering::AcqRel) {
-            return old;
+            return Ok(old);
         }
-        let renewing = Renewing(&old.renewing);
-        let Ok(new) = self.fetch(key, load).await else {
-            drop(renewing);
-            return old;
-        };
-        let new = Arc::new(new);
-        self.entries.insert(*key, Arc::clone(&new)).await;
-        new
+        let (this, renewing) = (Arc::clone(self), Renewing(old));
+        to_the_end(async move {
+            let new = match this.fetch(&key, load).await {
+                Err(_) if renewing.0.can_be_shown() => return Ok(Arc::clone(&renewing.0)),
+                fetched => Arc::new(fetched?),
+            };
+            this.entries.insert(key, Arc::clone(&new)).await;
+            Ok(new)
+        })
+        .await
     }
 
     /// From what all instances share, or made for them.
-    async fn fetch<F, L>(&self, key: &CacheKey, load: &F) -> Result<Entry<V>, RepositoryError>
+    async fn fetch<L>(&self, key: &CacheKey, load: L) -> Result<Entry<V>, RepositoryError>
     where
-        F: Fn() -> L + Send + Sync,
         L: Future<Output = Result<V, RepositoryError>> + Send,
     {
         let Some(shared) = &self.shared else { return self.load(load).await };
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            let found = shared.get(key).await.and_then(|found| self.read(found));
+            let asked_at = Instant::now();
+            let found = shared.get(key).await.and_then(|found| self.read(found, asked_at));
             let is_good = found.as_ref().is_some_and(|entry| !entry.is_getting_old());
             let maker = if is_good { Maker::Other } else { shared.maker(key).await };
             match (found, maker) {
-                (Some(entry), Maker::Other) => {
+                (Some(entry), Maker::Other) if entry.can_be_shown() => {
                     self.counts.shared_hits.increment(1);
                     return Ok(entry);
                 }
-                (Some(old), Maker::Caller) => {
-                    return Ok(self.make(shared.as_ref(), key, load).await.unwrap_or(old));
+                (_, Maker::Other) => tokio::time::sleep(LOOK).await,
+                (old, Maker::Caller) => {
+                    let made = self.make(shared.as_ref(), key, load).await;
+                    return made.or_else(|error| old.filter(Entry::can_be_shown).ok_or(error));
                 }
-                (None, Maker::Caller) => return self.make(shared.as_ref(), key, load).await,
-                (None, Maker::Other) => tokio::time::sleep(LOOK).await,
             }
         }
         self.load(load).await
     }
 
-    fn read(&self, found: CachedText) -> Option<Entry<V>> {
+    /// It was true when it was asked for, at the latest: the answer may have been long on its way.
+    fn read(&self, found: CachedText, asked_at: Instant) -> Option<Entry<V>> {
         let age = self.oldest.checked_sub(found.remaining)?;
-        Some(Entry::new(V::read(&found.text)?, Instant::now().checked_sub(age)?, self.oldest))
+        Some(Entry::new(V::read(&found.text)?, asked_at.checked_sub(age)?, self.oldest))
     }
 
-    async fn make<F, L>(
+    async fn make<L>(
         &self,
         shared: &dyn SharedCache,
         key: &CacheKey,
-        load: &F,
+        load: L,
     ) -> Result<Entry<V>, RepositoryError>
     where
-        F: Fn() -> L + Send + Sync,
         L: Future<Output = Result<V, RepositoryError>> + Send,
     {
         let made = self.load(load).await;
         let text = made.as_ref().ok().and_then(|entry| {
-            let remaining = self.oldest.saturating_sub(entry.made_at.elapsed());
-            Some(CachedText { text: entry.value.write()?, remaining })
+            let text = entry.value.write()?;
+            Some(CachedText { text, remaining: self.oldest.saturating_sub(entry.made_at.elapsed()) })
         });
         shared.made(key, text.as_ref()).await;
         made
     }
 
     /// A value is as old as the question.
-    async fn load<F, L>(&self, load: &F) -> Result<Entry<V>, RepositoryError>
+    async fn load<L>(&self, load: L) -> Result<Entry<V>, RepositoryError>
     where
-        F: Fn() -> L + Send + Sync,
         L: Future<Output = Result<V, RepositoryError>> + Send,
     {
         self.counts.loads.increment(1);
         let asked_at = Instant::now();
-        Ok(Entry::new(load().await?, asked_at, self.oldest))
+        Ok(Entry::new(load.await?, asked_at, self.oldest))
     }
 }
 
-/// Lets somebody else try when making a new value failed or was given up.
-struct Renewing<'a>(&'a AtomicBool);
+/// Lets somebody else try when making a new value is over, however it ended.
+struct Renewing<V>(Arc<Entry<V>>);
 
-impl Drop for Renewing<'_> {
+impl<V> Drop for Renewing<V> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.renewing.store(false, Ordering::Release);
     }
+}
+
+/// Goes on though the caller goes away, as requests do whose clients hang up: other instances wait for what was begun, and
+/// so do other callers, who panic in moka when a few hundred before them have given up.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, RepositoryError>> + Send + 'static,
+) -> Result<T, RepositoryError> {
+    tokio::spawn(work).await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        // The runtime shuts down.
+        Err(error) => Err(RepositoryError::Transient(error.into())),
+    })
 }
 
 /// Many may have waited for the one question that failed.

@@ -1,15 +1,20 @@
 //! What instances cache together.
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use deadpool_redis::redis;
+use deadpool_redis::redis::{self, Script};
 use jangteo_application::cache::{CacheKey, CachedText, Maker, SharedCache};
 
 use crate::client::Redis;
 
-/// How long somebody may take to make a value before another is asked to.
-const MAKING_MS: u64 = 2_000;
+/// How long somebody may take to make a value before another is asked to. Those who wait for one whose process died have
+/// more patience than that: one of them makes it for the others.
+const MAKING_MS: u64 = 400;
+
+/// The clock of the server that keeps a key.
+static TIME: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('TIME')"));
 
 /// Keeps values in Redis for as long as they may be shown.
 pub struct RedisCache(Redis);
@@ -24,6 +29,15 @@ impl RedisCache {
     fn keys(&self, key: &CacheKey) -> (String, String) {
         (self.0.key(&format!("cache:{{{key}}}")), self.0.key(&format!("cache:{{{key}}}:making")))
     }
+
+    /// A moment to come, in milliseconds of the clock of the server that keeps a key: whatever is to last until then does,
+    /// however long it takes to be written.
+    async fn moment(&self, key: &str, at: Instant) -> Option<u64> {
+        let (seconds, micros): (u64, u64) = self.0.script(TIME.prepare_invoke().key(key)).await.ok()?;
+        let remaining = at.checked_duration_since(Instant::now())?;
+        let from_now = u64::try_from(remaining.as_millis()).ok()?;
+        (seconds * 1_000 + micros / 1_000).checked_add(from_now)
+    }
 }
 
 #[async_trait]
@@ -31,7 +45,7 @@ impl SharedCache for RedisCache {
     async fn get(&self, key: &CacheKey) -> Option<CachedText> {
         let (key, _) = self.keys(key);
         let mut pipeline = redis::pipe();
-        pipeline.get(&key).pttl(&key);
+        pipeline.atomic().get(&key).pttl(&key);
         let (text, remaining): (Option<String>, i64) = self.0.pipeline(&pipeline).await.ok()?;
         let remaining = Duration::from_millis(u64::try_from(remaining).ok()?);
         Some(CachedText { text: text?, remaining })
@@ -48,13 +62,13 @@ impl SharedCache for RedisCache {
     }
 
     async fn made(&self, key: &CacheKey, value: Option<&CachedText>) {
+        let begun = Instant::now();
         let (key, making) = self.keys(key);
         let mut pipeline = redis::pipe();
-        if let Some(CachedText { text, remaining }) = value {
-            let milliseconds = u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX);
-            if milliseconds > 0 {
-                pipeline.pset_ex(&key, text, milliseconds).ignore();
-            }
+        if let Some(CachedText { text, remaining }) = value
+            && let Some(until) = self.moment(&key, begun + *remaining).await
+        {
+            pipeline.cmd("SET").arg(&key).arg(text).arg("PXAT").arg(until).ignore();
         }
         pipeline.del(&making).ignore();
         // Who cannot keep it has it all the same.

@@ -1,16 +1,16 @@
 //! The connection to Redis, and what happens while there is none.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use deadpool_redis::redis::cluster_async::ClusterConnection;
 use deadpool_redis::redis::{
-    self, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError, RedisFuture, RedisResult,
-    ScriptInvocation, ServerErrorKind, Value,
+    self, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
+    RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, Value,
 };
-use deadpool_redis::sentinel::{SentinelNodeConnectionInfo, SentinelServerType};
+use deadpool_redis::sentinel::{SentinelNodeConnectionInfo, SentinelServerType, TlsMode};
 use deadpool_redis::{PoolConfig, Runtime, Timeouts, cluster, sentinel};
 use metrics::{counter, gauge};
 use tokio::sync::Notify;
@@ -45,6 +45,8 @@ const STRIKES: u32 = 3;
 const CONNECTING: Duration = Duration::from_secs(1);
 /// The pause between attempts to connect.
 const PAUSE: Duration = Duration::from_millis(250);
+/// How often it is told that a link is refused things, which may be at every request.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Redis, as long as it answers. Cheap to clone.
 ///
@@ -55,17 +57,28 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Redis(Arc<Client>);
 
 struct Client {
-    link: Arc<Shared>,
+    current: Arc<Current>,
     namespace: String,
     keeper: JoinHandle<()>,
 }
 
-/// What callers and the keeper share.
-struct Shared {
+/// The link there is, if any: what callers and the keeper share.
+#[derive(Default)]
+struct Current(RwLock<Option<Link>>);
+
+/// A connection, and what became of what was asked over it: failures of an old one say nothing about a new one.
+#[derive(Clone)]
+struct Link {
+    connection: Connection,
+    health: Arc<Health>,
+}
+
+struct Health {
     timeout: Duration,
-    link: RwLock<Option<Link>>,
     /// Late answers since the last one in time.
     late: AtomicU32,
+    /// When it was last told that something was refused.
+    told: Mutex<Option<Instant>>,
     failed: Notify,
 }
 
@@ -76,16 +89,11 @@ impl Redis {
     /// # Errors
     /// [`SetupError`] when the settings cannot work, wherever Redis is.
     pub async fn start(settings: RedisSettings) -> Result<Self, SetupError> {
-        let pool = Pool::new(&settings.url.kind)?;
-        let shared = Arc::new(Shared {
-            timeout: settings.timeout,
-            link: RwLock::new(None),
-            late: AtomicU32::new(0),
-            failed: Notify::new(),
-        });
-        let keeper = Keeper { pool, shared: Arc::clone(&shared), url: settings.url, away_since: None };
+        let RedisSettings { url, timeout, namespace } = settings;
+        let (pool, current) = (Pool::new(&url.kind)?, Arc::new(Current::default()));
+        let keeper = Keeper { pool, current: Arc::clone(&current), url, timeout, away_since: None };
         let keeper = tokio::spawn(keeper.after_the_first_attempt().await.run());
-        Ok(Self(Arc::new(Client { link: shared, namespace: settings.namespace, keeper })))
+        Ok(Self(Arc::new(Client { current, namespace, keeper })))
     }
 
     /// A key of this shop. Keys with the same text in braces are kept together in a cluster.
@@ -95,18 +103,18 @@ impl Redis {
 
     /// Runs a script that was loaded before, or loads it.
     pub(crate) async fn script<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Away> {
-        let mut link = self.0.link.link()?;
-        self.0.link.in_time(script.invoke_async(&mut link)).await
+        let Link { mut connection, health } = self.0.current.link()?;
+        health.in_time(script.invoke_async(&mut connection)).await
     }
 
     pub(crate) async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Away> {
-        let mut link = self.0.link.link()?;
-        self.0.link.in_time(command.query_async(&mut link)).await
+        let Link { mut connection, health } = self.0.current.link()?;
+        health.in_time(command.query_async(&mut connection)).await
     }
 
     pub(crate) async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, Away> {
-        let mut link = self.0.link.link()?;
-        self.0.link.in_time(pipeline.query_async(&mut link)).await
+        let Link { mut connection, health } = self.0.current.link()?;
+        health.in_time(pipeline.query_async(&mut connection)).await
     }
 }
 
@@ -116,15 +124,20 @@ impl Drop for Client {
     }
 }
 
-impl Shared {
+impl Current {
     fn link(&self) -> Result<Link, Away> {
-        self.link.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Away)
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Away)
     }
 
     fn set(&self, link: Option<Link>) {
         gauge!("jangteo_redis_up").set(if link.is_some() { 1.0 } else { 0.0 });
-        self.late.store(0, Ordering::Relaxed);
-        *self.link.write().unwrap_or_else(PoisonError::into_inner) = link;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = link;
+    }
+}
+
+impl Health {
+    fn new(timeout: Duration) -> Self {
+        Self { timeout, late: AtomicU32::new(0), told: Mutex::new(None), failed: Notify::new() }
     }
 
     /// Who was late is not waited for as long again: a request asks several times, one after the other.
@@ -141,54 +154,66 @@ impl Shared {
                 self.late.store(0, Ordering::Relaxed);
                 return Ok(answer);
             }
-            Ok(Err(error)) => Failure::of(&error),
+            Ok(Err(error)) => Failure::of(error),
             Err(_) => Failure::Late,
         };
         counter!("jangteo_redis_failures_total", "reason" => failure.name()).increment(1);
         let is_away = match failure {
             Failure::Gone => true,
             Failure::Late => self.late.fetch_add(1, Ordering::Relaxed) + 1 >= STRIKES,
-            Failure::Refused => false,
+            Failure::Refused(error) => {
+                self.tell(&error);
+                false
+            }
         };
         if is_away {
             self.failed.notify_one();
         }
         Err(Away)
     }
+
+    fn tell(&self, error: &RedisError) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
+            *told = Some(Instant::now());
+            tracing::error!(%error, "Redis refused a command: going on without what it is for");
+        }
+    }
 }
 
 /// What a failed call says about Redis.
-#[derive(Clone, Copy)]
+#[derive(Debug)]
 enum Failure {
     /// It is not there, or cannot do its work.
     Gone,
     /// It did not answer in time.
     Late,
-    /// It would not do this one thing.
-    Refused,
+    /// It would not do this one thing, or did another: connecting again would change nothing.
+    Refused(RedisError),
 }
 
 impl Failure {
-    fn of(error: &RedisError) -> Self {
+    fn of(error: RedisError) -> Self {
         match error.kind() {
             ErrorKind::Server(
                 ServerErrorKind::ResponseError
                 | ServerErrorKind::ExecAbort
                 | ServerErrorKind::NoScript
-                | ServerErrorKind::CrossSlot,
-            ) => {
-                tracing::error!(%error, "Redis refused a command");
-                Self::Refused
-            }
+                | ServerErrorKind::CrossSlot
+                | ServerErrorKind::NoPerm,
+            )
+            | ErrorKind::Parse
+            | ErrorKind::UnexpectedReturnType => Self::Refused(error),
+            ErrorKind::Extension if error.code() == Some("WRONGTYPE") => Self::Refused(error),
             _ => Self::Gone,
         }
     }
 
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Gone => "gone",
             Self::Late => "late",
-            Self::Refused => "refused",
+            Self::Refused(_) => "refused",
         }
     }
 }
@@ -196,8 +221,9 @@ impl Failure {
 /// Connects, and connects again.
 struct Keeper {
     pool: Pool,
-    shared: Arc<Shared>,
+    current: Arc<Current>,
     url: RedisUrl,
+    timeout: Duration,
     away_since: Option<Instant>,
 }
 
@@ -209,9 +235,9 @@ impl Keeper {
 
     async fn run(mut self) {
         loop {
-            match self.away_since {
-                Some(_) => sleep(PAUSE).await,
-                None => self.shared.failed.notified().await,
+            match self.current.link() {
+                Ok(link) => link.health.failed.notified().await,
+                Err(Away) => sleep(PAUSE).await,
             }
             self.attempt().await;
         }
@@ -219,10 +245,11 @@ impl Keeper {
 
     /// A connection that was only lost, and can be made again at once, is nothing to tell.
     async fn attempt(&mut self) {
-        self.shared.set(None);
-        match self.pool.connect().await {
-            Ok(link) => {
-                self.shared.set(Some(link));
+        self.current.set(None);
+        match self.pool.connect(self.timeout).await {
+            Ok(connection) => {
+                let health = Arc::new(Health::new(self.timeout));
+                self.current.set(Some(Link { connection, health }));
                 if let Some(since) = self.away_since.take() {
                     let seconds = since.elapsed().as_secs_f64();
                     tracing::info!(redis = %self.url, seconds, "Redis is back");
@@ -267,11 +294,7 @@ impl Pool {
                     master.clone(),
                     SentinelServerType::Master,
                 );
-                let node = node.as_str().into_connection_info().map_err(setup)?;
-                let node = SentinelNodeConnectionInfo {
-                    tls_mode: None,
-                    redis_connection_info: Some(node.redis_settings().clone().into()),
-                };
+                let node = behind_sentinel(node).map_err(setup)?;
                 let settings = sentinel::Config { pool: Some(config), ..settings };
                 Self::Sentinel(
                     settings.with_node_connection_info(Some(node)).create_pool(runtime).map_err(setup)?,
@@ -281,28 +304,39 @@ impl Pool {
     }
 
     /// A connection over which Redis has just written something: a replica, or one that is full, is of no use.
-    async fn connect(&self) -> RedisResult<Link> {
+    async fn connect(&self, patience: Duration) -> RedisResult<Connection> {
         let connecting = async {
-            let mut link = self.take().await?;
-            redis::cmd("SET").arg("jangteo:probe").arg(1).arg("PX").arg(1000).exec_async(&mut link).await?;
-            Ok(link)
+            let mut connection = self.take(patience).await?;
+            let mut probe = redis::cmd("SET");
+            probe.arg("jangteo:probe").arg(1).arg("PX").arg(1000);
+            probe.exec_async(&mut connection).await?;
+            Ok(connection)
         };
         timeout(CONNECTING, connecting).await.unwrap_or_else(|_| Err(no_answer()))
     }
 
     /// Out of the pool for good: when it fails, a new one is made.
-    async fn take(&self) -> RedisResult<Link> {
-        use deadpool_redis::Connection;
-        Ok(match self {
-            Self::Single(pool) => Link::Server(Connection::take(pool.get().await.map_err(unwrap)?)),
+    async fn take(&self, patience: Duration) -> RedisResult<Connection> {
+        let mut server = match self {
+            Self::Single(pool) => deadpool_redis::Connection::take(pool.get().await.map_err(unwrap)?),
+            Self::Sentinel(pool) => sentinel::Connection::take(pool.get().await.map_err(unwrap)?),
             Self::Cluster(pool) => {
-                Link::Cluster(cluster::Connection::take(pool.get().await.map_err(unwrap)?))
+                let cluster = cluster::Connection::take(pool.get().await.map_err(unwrap)?);
+                return Ok(Connection::Cluster(cluster));
             }
-            Self::Sentinel(pool) => {
-                Link::Server(sentinel::Connection::take(pool.get().await.map_err(unwrap)?))
-            }
-        })
+        };
+        // Unless told otherwise, it gives up by itself after half a second; a cluster's connection does not.
+        server.set_response_timeout(patience * 2 + CONNECTING);
+        Ok(Connection::Server(server))
     }
+}
+
+/// How to speak with the server that sentinels name.
+fn behind_sentinel(node: &str) -> RedisResult<SentinelNodeConnectionInfo> {
+    let node = node.into_connection_info()?;
+    let tls_mode = matches!(node.addr(), ConnectionAddr::TcpTls { .. }).then_some(TlsMode::Secure);
+    let redis_connection_info = Some(node.redis_settings().clone().into());
+    Ok(SentinelNodeConnectionInfo { tls_mode, redis_connection_info })
 }
 
 fn setup(error: impl std::error::Error + Send + Sync + 'static) -> SetupError {
@@ -322,12 +356,12 @@ fn no_answer() -> RedisError {
 
 /// A connection that any number of callers can use at the same time.
 #[derive(Clone)]
-enum Link {
+enum Connection {
     Server(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
-impl ConnectionLike for Link {
+impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::Server(connection) => connection.req_packed_command(command),
@@ -354,3 +388,6 @@ impl ConnectionLike for Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

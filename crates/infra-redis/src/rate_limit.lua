@@ -24,6 +24,5 @@ local used_after = used + interval
 if used_after > burst then
   return {0, 0, used, used_after - burst}
 end
-redis.call('SET', KEYS[1], string.format('%.0f', now + used_after))
-redis.call('PEXPIRE', KEYS[1], math.ceil(used_after / 1000))
+redis.call('SET', KEYS[1], string.format('%.0f', now + used_after), 'PX', math.ceil(used_after / 1000))
 return {1, math.floor((burst - used_after) / interval), used_after, 0}

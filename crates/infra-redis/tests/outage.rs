@@ -1,22 +1,28 @@
 //! Redis in trouble: frozen, killed, flushed, behind a sentinel, as a cluster.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use jangteo_application::cache::{CacheKey, Maker, SharedCache};
 use jangteo_application::contracts;
 use jangteo_application::coupon_gate::{Admission, CouponGate, GateAway, Opening};
 use jangteo_domain::{CouponCode, UserId};
-use jangteo_infra_redis::{Redis, RedisCouponGate, RedisSettings};
+use jangteo_infra_redis::{Redis, RedisCache, RedisCouponGate, RedisSettings};
 use jangteo_testkit::{RedisOptions, RedisServer, Sentinel};
 
 const TIMEOUT: Duration = Duration::from_millis(200);
 
-async fn gate(url: &str) -> Arc<RedisCouponGate> {
+async fn redis(url: &str) -> Redis {
     let url = url.parse().expect("a URL");
     let settings = RedisSettings { url, timeout: TIMEOUT, namespace: "outage".to_owned() };
-    let redis = Redis::start(settings).await.expect("it can be set up");
-    Arc::new(RedisCouponGate::new(redis, TimeDelta::seconds(5)))
+    Redis::start(settings).await.expect("it can be set up")
+}
+
+async fn gate(url: &str) -> Arc<RedisCouponGate> {
+    Arc::new(RedisCouponGate::new(redis(url).await, TimeDelta::seconds(5)))
 }
 
 fn start(options: RedisOptions) -> RedisServer {
@@ -94,6 +100,25 @@ async fn a_redis_that_is_not_there_yet_is_used_once_it_is() {
     assert_eq!(gate.admit(&code(), UserId(1), now()).await, Err(GateAway));
     server.restart();
     assert_eq!(until_it_is_back(&gate).await, Admission::Closed);
+}
+
+#[tokio::test]
+async fn a_redis_that_may_not_run_scripts_does_everything_else() {
+    let server = start(RedisOptions::default());
+    let redis = redis(server.url()).await;
+    let (gate, cache) = (RedisCouponGate::new(redis.clone(), TimeDelta::seconds(5)), RedisCache::new(redis));
+    let address = server.url().trim_start_matches("redis://").trim_end_matches('/');
+    let mut administrator = BufReader::new(TcpStream::connect(address).unwrap());
+    administrator.get_mut().write_all(b"ACL SETUSER default -@scripting\r\n").unwrap();
+    let mut answer = String::new();
+    administrator.read_line(&mut answer).unwrap();
+    assert_eq!(answer.trim_end(), "+OK");
+    let key = CacheKey::BestSellers { limit: 10 };
+    assert_eq!(cache.maker(&key).await, Maker::Caller);
+    for user in 0..10 {
+        assert_eq!(gate.admit(&code(), UserId(user), now()).await, Err(GateAway));
+        assert_eq!(cache.maker(&key).await, Maker::Other, "the first, as it remembers");
+    }
 }
 
 #[tokio::test]

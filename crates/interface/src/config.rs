@@ -41,7 +41,7 @@ pub struct Settings {
     #[serde(deserialize_with = "optional_text")]
     pub redis_url: Option<RedisUrl>,
     /// How long Redis may take to answer before the shop goes on without it, in milliseconds.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "at_most_a_minute")]
     pub redis_timeout_ms: NonZeroU64,
     /// How customers are recognised; needs to be said on an address that others can reach.
     #[serde(deserialize_with = "optional_text")]
@@ -68,13 +68,13 @@ pub struct Settings {
     #[serde(deserialize_with = "text")]
     pub batch_lanes: NonZeroU32,
     /// How long a command may wait before it is refused, in milliseconds.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "at_most_ten_minutes")]
     pub batch_deadline_ms: u64,
     /// Connections for reading.
     #[serde(deserialize_with = "text")]
     pub database_readers: NonZeroU32,
     /// How old products may be shown, in milliseconds; 0 is always fresh.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "at_most_a_minute")]
     pub product_cache_ms: u64,
     /// How old the popular products may be shown, in milliseconds; 0 is always fresh.
     #[serde(deserialize_with = "at_most_a_minute")]
@@ -357,17 +357,31 @@ fn example(key: &str) -> &'static str {
     }
 }
 
-fn at_most_a_minute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    match text(deserializer)? {
-        milliseconds @ 0..=60_000 => Ok(milliseconds),
-        _ => Err(serde::de::Error::custom("more than 60000, a minute")),
-    }
+fn at_most_a_minute<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display> + Into<u64> + Copy,
+{
+    at_most(60_000, "a minute", deserializer)
+}
+
+fn at_most_ten_minutes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    at_most(600_000, "ten minutes", deserializer)
 }
 
 fn at_most_a_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroU64, D::Error> {
-    match text::<D, NonZeroU64>(deserializer)? {
-        milliseconds if milliseconds.get() <= 86_400_000 => Ok(milliseconds),
-        _ => Err(serde::de::Error::custom("more than 86400000, a day")),
+    at_most(86_400_000, "a day", deserializer)
+}
+
+fn at_most<'de, D, T>(milliseconds: u64, which_is: &str, deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display> + Into<u64> + Copy,
+{
+    let value: T = text(deserializer)?;
+    match value.into() <= milliseconds {
+        true => Ok(value),
+        false => Err(serde::de::Error::custom(format_args!("more than {milliseconds}, {which_is}"))),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::support::{Shop, claim, code, money, order, request};
 
 crate::on_both_databases! {
     coupons_on_offer_end_soonest_first_in_pages
+    an_offer_is_over_at_the_moment_it_ends
     a_coupon_is_found_by_its_code_with_all_its_terms
     what_is_left_counts_down
     a_coupon_is_not_valid_for_more_days_than_there_are
@@ -66,6 +67,20 @@ async fn coupons_on_offer_end_soonest_first_in_pages(shop: Shop) {
     assert_eq!(codes(page(1, 3)).await, ["LONG"]);
     assert!(codes(page(2, 3)).await.is_empty());
     assert_eq!(offers(page(1, 3)).await.total, 4);
+}
+
+/// SQLite compares texts, and a driver may leave out the zeros at their end.
+async fn an_offer_is_over_at_the_moment_it_ends(shop: Shop) {
+    let whole_second = DateTime::from_timestamp_secs(4_000_000_000).unwrap();
+    let (day, moment) = (TimeDelta::days(1), TimeDelta::microseconds(1));
+    for (n, ends) in [whole_second, whole_second + TimeDelta::milliseconds(20)].into_iter().enumerate() {
+        put_on_offer(&shop, vec![offer(&format!("OFFER-{n}"), ends - day, ends)]).await;
+        for (now, offered) in [(ends - moment, true), (ends, false), (ends + moment, false)] {
+            let offers = shop.instance_at(now).await.coupon_offers(page(0, 20)).await.unwrap().content;
+            let is_offered = offers.iter().any(|coupon| coupon.claim_ends_at == ends);
+            assert_eq!(is_offered, offered, "at {now}");
+        }
+    }
 }
 
 async fn a_coupon_is_found_by_its_code_with_all_its_terms(shop: Shop) {

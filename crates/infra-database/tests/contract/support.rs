@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use jangteo_application::charge_wallets::{Charge, ChargeWallets};
 use jangteo_application::claim_coupons::{Claim, ClaimCoupons, Place};
 use jangteo_application::operation::{Answer, Executor, Operation, Reply, Submission};
@@ -42,6 +43,11 @@ impl Shop {
     /// Another instance of the shop on the same database.
     pub(crate) async fn second_instance(&self) -> Store {
         connect(&self.database.url).await
+    }
+
+    /// One whose clock stands still.
+    pub(crate) async fn instance_at(&self, now: DateTime<Utc>) -> Store {
+        connect_with(&self.database.url, Arc::new(Stopped(now))).await
     }
 
     /// Customers with 1,000.00 each, products at 10.00 with this stock, and the coupon TENTH.
@@ -101,8 +107,20 @@ pub(crate) fn batcher<O: Operation>(store: &Store, operation: O) -> Batcher<O> {
 }
 
 async fn connect(url: &str) -> Store {
+    connect_with(url, Arc::new(SystemClock)).await
+}
+
+async fn connect_with(url: &str, clock: Arc<dyn Clock>) -> Store {
     let settings = DatabaseSettings { url: url.to_owned(), readers: 2, writers: 4 };
-    Store::connect(&settings, Arc::new(SystemClock)).await.expect("connects")
+    Store::connect(&settings, clock).await.expect("connects")
+}
+
+struct Stopped(DateTime<Utc>);
+
+impl Clock for Stopped {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
 }
 
 pub(crate) fn profile(n: i64) -> Profile {

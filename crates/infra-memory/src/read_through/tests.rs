@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use async_trait::async_trait;
 use jangteo_domain::RepositoryError;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 
@@ -30,12 +30,13 @@ const A_WHILE: Duration = Duration::from_secs(1);
 struct Source {
     asked: AtomicUsize,
     broken: AtomicBool,
+    dragging_ms: AtomicU64,
 }
 
 impl Source {
     async fn next(&self) -> Result<Number, RepositoryError> {
         let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        sleep(Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(20 + self.dragging_ms.load(Ordering::SeqCst))).await;
         match self.broken.load(Ordering::SeqCst) {
             true => Err(RepositoryError::Transient("away".into())),
             false => Ok(Number(number)),
@@ -81,6 +82,28 @@ impl SharedCache for Shared {
     }
 }
 
+/// One whose answers are long on their way.
+struct Far(Arc<Shared>);
+
+const FAR: Duration = Duration::from_millis(200);
+
+#[async_trait]
+impl SharedCache for Far {
+    async fn get(&self, key: &CacheKey) -> Option<CachedText> {
+        let found = self.0.get(key).await;
+        sleep(FAR).await;
+        found
+    }
+
+    async fn maker(&self, key: &CacheKey) -> Maker {
+        self.0.maker(key).await
+    }
+
+    async fn made(&self, key: &CacheKey, value: Option<&CachedText>) {
+        self.0.made(key, value).await;
+    }
+}
+
 /// One that is never there.
 struct Away;
 
@@ -98,11 +121,27 @@ impl SharedCache for Away {
 }
 
 fn cache(oldest: Duration, shared: Option<Arc<dyn SharedCache>>) -> Arc<ReadThrough<Number>> {
-    Arc::new(ReadThrough::new("numbers", oldest, shared))
+    ReadThrough::new("numbers", oldest, shared)
 }
 
-async fn ask(cache: &ReadThrough<Number>, source: &Source) -> Result<usize, RepositoryError> {
-    cache.get(KEY, || source.next()).await.map(|entry| entry.value.0)
+async fn entry(
+    cache: &Arc<ReadThrough<Number>>,
+    source: &Arc<Source>,
+) -> Result<Arc<Entry<Number>>, RepositoryError> {
+    let load = || {
+        let source = Arc::clone(source);
+        async move { source.next().await }
+    };
+    cache.get(KEY, load).await
+}
+
+async fn ask(cache: &Arc<ReadThrough<Number>>, source: &Arc<Source>) -> Result<usize, RepositoryError> {
+    entry(cache, source).await.map(|entry| entry.value.0)
+}
+
+/// Asks, and goes away before there is an answer.
+async fn ask_and_go(cache: &Arc<ReadThrough<Number>>, source: &Arc<Source>) {
+    timeout(Duration::from_millis(5), ask(cache, source)).await.expect_err("no answer yet");
 }
 
 /// Waits until the value is to be renewed, and can still be shown.
@@ -150,7 +189,7 @@ async fn the_old_value_is_shown_while_one_makes_a_new_one() {
 
 #[tokio::test]
 async fn nothing_is_shown_that_is_too_old_wherever_it_was_kept() {
-    let source = Source::default();
+    let source = Arc::new(Source::default());
     let shared: Arc<dyn SharedCache> = Arc::new(Shared::default());
     let [first, second] = [1, 2].map(|_| cache(A_WHILE, Some(Arc::clone(&shared))));
     assert_eq!(ask(&first, &source).await.unwrap(), 1);
@@ -162,7 +201,7 @@ async fn nothing_is_shown_that_is_too_old_wherever_it_was_kept() {
 
 #[tokio::test]
 async fn a_failure_is_told_when_there_is_nothing_to_show_and_is_not_kept() {
-    let source = Source::default();
+    let source = Arc::new(Source::default());
     let shared: Arc<dyn SharedCache> = Arc::new(Shared::default());
     let cache = cache(A_WHILE, Some(shared));
     source.broken.store(true, Ordering::SeqCst);
@@ -176,7 +215,7 @@ async fn a_failure_is_told_when_there_is_nothing_to_show_and_is_not_kept() {
 
 #[tokio::test]
 async fn without_what_is_shared_everybody_makes_their_own() {
-    let source = Source::default();
+    let source = Arc::new(Source::default());
     let [first, second] = [1, 2].map(|_| cache(A_WHILE, Some(Arc::new(Away))));
     assert_eq!(ask(&first, &source).await.unwrap(), 1);
     assert_eq!(ask(&second, &source).await.unwrap(), 2);
@@ -185,8 +224,73 @@ async fn without_what_is_shared_everybody_makes_their_own() {
 
 #[tokio::test]
 async fn zero_turns_it_off() {
-    let source = Source::default();
+    let source = Arc::new(Source::default());
     let cache = cache(Duration::ZERO, Some(Arc::new(Shared::default())));
     assert_eq!(ask(&cache, &source).await.unwrap(), 1);
     assert_eq!(ask(&cache, &source).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn what_was_begun_is_finished_though_its_caller_goes_away() {
+    let source = Arc::new(Source::default());
+    let shared: Arc<dyn SharedCache> = Arc::new(Shared::default());
+    let [first, second] = [1, 2].map(|_| cache(A_WHILE, Some(Arc::clone(&shared))));
+    ask_and_go(&first, &source).await;
+    assert_eq!(ask(&second, &source).await.unwrap(), 1, "what the first instance began");
+    assert_eq!(source.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_renewal_is_finished_too() {
+    let source = Arc::new(Source::default());
+    let cache = cache(A_WHILE, None);
+    assert_eq!(ask(&cache, &source).await.unwrap(), 1);
+    get_old(&cache).await;
+    ask_and_go(&cache, &source).await;
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(ask(&cache, &source).await.unwrap(), 2);
+    assert_eq!(source.asked(), 2);
+}
+
+#[tokio::test]
+async fn who_stays_gets_an_answer_however_many_go_away() {
+    let source = Arc::new(Source::default());
+    source.dragging_ms.store(200, Ordering::SeqCst);
+    let cache = cache(A_WHILE, None);
+    let asking = || {
+        let (cache, source) = (Arc::clone(&cache), Arc::clone(&source));
+        tokio::spawn(async move { ask(&cache, &source).await })
+    };
+    let going: Vec<_> = (0..300).map(|_| asking()).collect();
+    let staying = asking();
+    for caller in going {
+        sleep(Duration::from_millis(1)).await;
+        caller.abort();
+    }
+    assert_eq!(staying.await.expect("no panic").unwrap(), 1);
+    assert_eq!(source.asked(), 1);
+}
+
+#[tokio::test]
+async fn the_way_of_an_answer_counts_as_its_age() {
+    let source = Arc::new(Source::default());
+    let shared = Arc::new(Shared::default());
+    let near = cache(A_WHILE, Some(Arc::clone(&shared) as Arc<dyn SharedCache>));
+    let far = cache(A_WHILE, Some(Arc::new(Far(shared))));
+    let made = entry(&near, &source).await.unwrap();
+    let found = entry(&far, &source).await.unwrap();
+    assert_eq!(found.value, made.value);
+    let younger = found.made_at.saturating_duration_since(made.made_at);
+    assert!(younger < FAR / 10, "{younger:?}");
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_not_shown_though_a_new_value_cannot_be_made() {
+    let source = Arc::new(Source::default());
+    let cache = cache(A_WHILE, None);
+    assert_eq!(ask(&cache, &source).await.unwrap(), 1);
+    get_old(&cache).await;
+    source.broken.store(true, Ordering::SeqCst);
+    source.dragging_ms.store(400, Ordering::SeqCst);
+    assert!(ask(&cache, &source).await.is_err());
 }

@@ -73,6 +73,25 @@ fn a_value_that_cannot_be_used_is_named_with_its_place() {
 }
 
 #[test]
+fn a_time_that_is_absurd_is_refused() {
+    for (key, most, reason) in [
+        ("batch_deadline_ms", 600_000, "more than 600000, ten minutes"),
+        ("product_cache_ms", 60_000, "more than 60000, a minute"),
+        ("popular_cache_ms", 60_000, "more than 60000, a minute"),
+        ("redis_timeout_ms", 60_000, "more than 60000, a minute"),
+        ("job_interval_ms", 86_400_000, "more than 86400000, a day"),
+    ] {
+        let longest = load(&[], &[(key, &most.to_string())]);
+        assert!(longest.is_ok(), "{key}: {longest:?}");
+        for longer in [most + 1, u64::MAX] {
+            let refused = message(load(&[], &[(key, &longer.to_string())]));
+            let flag = format!("--{}", key.replace('_', "-"));
+            assert_eq!(refused, format!("setting `{key}` from the flag {flag}: {reason}"));
+        }
+    }
+}
+
+#[test]
 fn a_password_is_never_shown() {
     let url = "mysql://shop:se@cret@db:3306/shop?ssl-key=se@cret";
     let settings = load(&[("JANGTEO_DATABASE_URL", url)], &[]).unwrap();
