@@ -191,11 +191,11 @@ async fn connect_redis(settings: &Settings, store: &Store) -> anyhow::Result<Opt
 }
 
 /// How long it may take to hear of a claim that was let in: longer than its batch may take.
-const SETTLING: TimeDelta = TimeDelta::seconds(2);
+const SETTLING: Duration = Duration::from_secs(2);
 
 fn coupon_gate(settings: &Settings, redis: Option<&Redis>) -> Arc<dyn CouponGate> {
-    let deadline = TimeDelta::milliseconds(i64::try_from(settings.batch_deadline_ms).unwrap_or(i64::MAX / 2));
-    let admission = deadline + SETTLING;
+    let deadline = Duration::from_millis(settings.batch_deadline_ms);
+    let admission = TimeDelta::from_std(deadline + SETTLING).unwrap_or(TimeDelta::MAX);
     match redis {
         Some(redis) => Arc::new(RedisCouponGate::new(redis.clone(), admission)),
         None => Arc::new(MemoryCouponGate::new(admission)),

@@ -11,7 +11,8 @@ use futures::{StreamExt, stream};
 use jangteo_testkit::{RedisOptions, RedisServer, TestDatabase};
 use reqwest::Method;
 use serde_json::Value;
-use sqlx::{Connection, MySqlConnection};
+use sqlx::{Connection, Executor, MySqlConnection};
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use crate::server::{Program, Server};
@@ -139,6 +140,16 @@ impl Sale {
             assert!(begun.elapsed() < PATIENCE, "places are lost: {holders} were issued");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// Something happens while every client waits for the coupon's row, with a ticket.
+    async fn while_claims_wait(&self, happening: impl FnOnce()) {
+        let mut connection = MySqlConnection::connect(&self.database.url).await.expect("it connects");
+        let mut lock = connection.begin().await.expect("it begins");
+        lock.execute("SELECT id FROM coupons FOR UPDATE").await.expect("it is locked");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        happening();
+        lock.rollback().await.expect("it is free again");
     }
 
     async fn query<T>(&self, sql: &'static str) -> Vec<T>
@@ -319,7 +330,7 @@ async fn redis_hangs_for_two_seconds() {
 async fn the_places_of_a_killed_server_go_to_others() {
     let sale = disturbed(|sale| {
         sale.await_winners(300);
-        sale.servers[0].process.kill();
+        Handle::current().block_on(sale.while_claims_wait(|| sale.servers[0].process.kill()));
     })
     .await;
     let returned: Vec<(i64,)> = sale.query("SELECT ticket FROM returned_tickets").await;
