@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use jangteo_domain::coupon::{ClaimRefusal, Coupon, Discount, UserCoupon, UserCouponState};
 use jangteo_domain::{CouponCode, CouponId, RepositoryError, UserCouponId, UserId};
-use rust_decimal::Decimal;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +12,7 @@ use crate::idempotency::Fingerprint;
 use crate::ids::Sequence;
 use crate::operation::{Operation, Outcome, Work};
 use crate::outbox::OutboxMessage;
-use crate::snapshot::{Moment, MoneyText, from_json, to_json};
+use crate::snapshot::{DiscountSnapshot, Moment, from_json, to_json};
 
 /// Issues coupons to customers: never more than there are, one each.
 #[derive(Debug, Clone, Copy, Default)]
@@ -193,14 +192,7 @@ struct IssuedRecord {
     ticket: i64,
     claimed_at: Moment,
     expires_at: Option<Moment>,
-    discount: DiscountRecord,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum DiscountRecord {
-    Fixed(MoneyText),
-    Percent(String),
+    discount: DiscountSnapshot,
 }
 
 impl From<&Outcome<ClaimCoupons>> for Record {
@@ -214,10 +206,7 @@ impl From<&Outcome<ClaimCoupons>> for Record {
                 ticket: user_coupon.ticket,
                 claimed_at: Moment(user_coupon.claimed_at),
                 expires_at: user_coupon.expires_at.map(Moment),
-                discount: match discount {
-                    Discount::Fixed(amount) => DiscountRecord::Fixed(MoneyText(*amount)),
-                    Discount::Percent(percent) => DiscountRecord::Percent(percent.to_string()),
-                },
+                discount: DiscountSnapshot::from(*discount),
             }),
             Err(ClaimRefusal::Unknown) => Self::Unknown,
             Err(ClaimRefusal::NotStarted(at)) => Self::NotStarted(Moment(*at)),
@@ -251,12 +240,7 @@ impl TryFrom<Record> for Outcome<ClaimCoupons> {
                 state: UserCouponState::Claimed,
             },
             code: issued.code.parse().map_err(serde_json::Error::custom)?,
-            discount: match issued.discount {
-                DiscountRecord::Fixed(amount) => Discount::Fixed(amount.0),
-                DiscountRecord::Percent(percent) => {
-                    Discount::Percent(Decimal::from_str_exact(&percent).map_err(serde_json::Error::custom)?)
-                }
-            },
+            discount: issued.discount.try_into()?,
         }))
     }
 }

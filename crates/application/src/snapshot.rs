@@ -1,8 +1,10 @@
 //! Domain values as JSON: what events carry and what idempotency records keep. Money is a string with two decimals.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use jangteo_domain::coupon::Discount;
 use jangteo_domain::order::{AppliedCoupon, Order, OrderLine, OrderStatus};
 use jangteo_domain::{Money, OrderId, ProductId, Quantity, UserCouponId, UserId};
+use rust_decimal::Decimal;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -46,6 +48,36 @@ impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// What a coupon takes off.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum DiscountSnapshot {
+    Fixed(MoneyText),
+    Percent(String),
+}
+
+impl From<Discount> for DiscountSnapshot {
+    fn from(discount: Discount) -> Self {
+        match discount {
+            Discount::Fixed(amount) => Self::Fixed(MoneyText(amount)),
+            Discount::Percent(percent) => Self::Percent(percent.to_string()),
+        }
+    }
+}
+
+impl TryFrom<DiscountSnapshot> for Discount {
+    type Error = serde_json::Error;
+
+    fn try_from(snapshot: DiscountSnapshot) -> Result<Self, serde_json::Error> {
+        Ok(match snapshot {
+            DiscountSnapshot::Fixed(amount) => Self::Fixed(amount.0),
+            DiscountSnapshot::Percent(percent) => {
+                Self::Percent(Decimal::from_str_exact(&percent).map_err(serde_json::Error::custom)?)
+            }
+        })
     }
 }
 

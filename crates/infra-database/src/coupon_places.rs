@@ -24,7 +24,7 @@ use crate::store::Store;
 #[async_trait]
 impl CouponPlaces for Store {
     async fn window(&self, code: &CouponCode) -> Result<Option<Range<DateTime<Utc>>>, RepositoryError> {
-        Ok(self.coupon(code).await?.map(|coupon| coupon.claim_starts_at..coupon.claim_ends_at))
+        Ok(self.find_coupon(code).await?.map(|coupon| coupon.claim_starts_at..coupon.claim_ends_at))
     }
 
     async fn hand_out(&self, code: &CouponCode) -> Result<Option<Opening>, RepositoryError> {
@@ -49,13 +49,13 @@ impl CouponPlaces for Store {
         code: &CouponCode,
         users: &BTreeSet<UserId>,
     ) -> Result<BTreeMap<UserId, i64>, RepositoryError> {
-        let Some(coupon) = self.coupon(code).await? else { return Ok(BTreeMap::new()) };
+        let Some(coupon) = self.find_coupon(code).await? else { return Ok(BTreeMap::new()) };
         let mut holders = BTreeMap::new();
         for list in padded(users.iter().map(|user| user.0)) {
             let rows = user_coupons::Entity::find()
                 .select_only()
                 .columns([user_coupons::Column::UserId, user_coupons::Column::Ticket])
-                .filter(user_coupons::Column::CouponId.eq(coupon.id))
+                .filter(user_coupons::Column::CouponId.eq(coupon.id.0))
                 .filter(user_coupons::Column::UserId.is_in(list));
             let rows: Vec<(i64, i64)> = rows.into_tuple().all(self.readers()).await.map_err(failed)?;
             holders.extend(rows.into_iter().map(|(user, ticket)| (UserId(user), ticket)));
@@ -64,10 +64,10 @@ impl CouponPlaces for Store {
     }
 
     async fn give_back(&self, code: &CouponCode, tickets: &BTreeSet<i64>) -> Result<(), RepositoryError> {
-        let Some(coupon) = self.coupon(code).await? else { return Ok(()) };
+        let Some(coupon) = self.find_coupon(code).await? else { return Ok(()) };
         let returned_at = self.clock().now();
         let rows = tickets.iter().map(|ticket| returned_tickets::ActiveModel {
-            coupon_id: Set(coupon.id),
+            coupon_id: Set(coupon.id.0),
             ticket: Set(*ticket),
             returned_at: Set(returned_at),
         });
@@ -84,8 +84,7 @@ impl CouponPlaces for Store {
     }
 
     async fn sold_out(&self, code: &CouponCode, most: u64) -> Result<Option<Over>, RepositoryError> {
-        let Some(row) = self.coupon(code).await? else { return Ok(None) };
-        let coupon = Coupon::try_from(row)?;
+        let Some(coupon) = self.find_coupon(code).await? else { return Ok(None) };
         if coupon.remaining() > 0 {
             return Ok(None);
         }
@@ -103,11 +102,6 @@ impl Store {
     pub async fn installation(&self) -> Result<String, RepositoryError> {
         let row = installation::Entity::find().one(self.readers()).await.map_err(failed)?;
         Ok(row.ok_or_else(|| Corrupt::new("installation", "id", "the one row"))?.id)
-    }
-
-    async fn coupon(&self, code: &CouponCode) -> Result<Option<coupons::Model>, RepositoryError> {
-        let row = coupons::Entity::find().filter(coupons::Column::Code.eq(code.as_str()));
-        row.one(self.readers()).await.map_err(failed)
     }
 }
 

@@ -84,16 +84,8 @@ impl CouponGate for RedisCouponGate {
     ) -> Result<Admission, GateAway> {
         let mut script = self.invoke(&ADMIT, code);
         script.arg(user.0).arg(now.timestamp_micros()).arg((now + self.admission).timestamp_micros());
-        let answer: (String, Option<i64>) =
-            match self.redis.script::<Vec<redis::Value>>(&script).await?.as_slice() {
-                [word] => (redis::from_redis_value_ref(word).map_err(|_| GateAway)?, None),
-                [word, number] => (
-                    redis::from_redis_value_ref(word).map_err(|_| GateAway)?,
-                    redis::from_redis_value_ref(number).map_err(|_| GateAway)?,
-                ),
-                _ => return Err(GateAway),
-            };
-        admission(&answer.0, answer.1).ok_or(GateAway)
+        let (word, number): (String, Option<i64>) = self.redis.script(&script).await?;
+        admission(&word, number).ok_or(GateAway)
     }
 
     async fn open(&self, code: &CouponCode, opening: &Opening) -> Result<(), GateAway> {

@@ -142,19 +142,24 @@ impl Application {
             ended = &mut server => ended.context("the server panicked")?.context("the server failed")?,
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
-        tracing::info!("stopping: finishing what was begun");
         let finishing = async {
             let serving = finish(&handle, &self.shop, self.shutdown_timeout / 2);
             tokio::join!(serving, OptionFuture::from(self.worker.as_ref().map(Worker::drain)));
             self.store.close().await;
         };
-        match tokio::time::timeout(self.shutdown_timeout, finishing).await {
-            Ok(()) => tracing::info!("stopped"),
-            Err(_) => tracing::warn!("stopped before everything was finished: the time for it is over"),
-        }
+        stop_within(self.shutdown_timeout, finishing).await;
         server.abort();
         self.upkeep.abort();
         Ok(())
+    }
+}
+
+/// Finishes what was begun, unless it takes too long.
+pub(crate) async fn stop_within(time: Duration, finishing: impl Future<Output = ()>) {
+    tracing::info!("stopping: finishing what was begun");
+    match tokio::time::timeout(time, finishing).await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(_) => tracing::warn!("stopped before everything was finished: the time for it is over"),
     }
 }
 

@@ -1,12 +1,11 @@
 //! Cached values as JSON.
 
-use jangteo_domain::coupon::{Coupon, Discount};
-use jangteo_domain::{CouponId, Money, ProductId, StoreId};
-use rust_decimal::Decimal;
+use jangteo_domain::coupon::Coupon;
+use jangteo_domain::{CouponId, ProductId, StoreId};
 use serde::{Deserialize, Serialize};
 
 use crate::queries::{Page, PageRequest, PopularProduct, PopularProducts, ProductView};
-use crate::snapshot::{Moment, MoneyText, from_json, to_json};
+use crate::snapshot::{DiscountSnapshot, Moment, MoneyText, from_json, to_json};
 
 /// A value that can be written as a text and read again. What another version wrote may not be readable.
 pub trait Stored: Sized {
@@ -135,7 +134,7 @@ struct CouponRecord {
     id: i64,
     code: String,
     name: String,
-    discount: DiscountRecord,
+    discount: DiscountSnapshot,
     min_order_amount: MoneyText,
     max_discount: Option<MoneyText>,
     claim_starts_at: Moment,
@@ -147,22 +146,13 @@ struct CouponRecord {
     next_ticket: i64,
 }
 
-#[derive(Serialize, Deserialize)]
-enum DiscountRecord {
-    Fixed(MoneyText),
-    Percent(String),
-}
-
 impl From<&Coupon> for CouponRecord {
     fn from(coupon: &Coupon) -> Self {
         Self {
             id: coupon.id.0,
             code: coupon.code.to_string(),
             name: coupon.name.clone(),
-            discount: match coupon.discount {
-                Discount::Fixed(amount) => DiscountRecord::Fixed(MoneyText(amount)),
-                Discount::Percent(percent) => DiscountRecord::Percent(percent.to_string()),
-            },
+            discount: DiscountSnapshot::from(coupon.discount),
             min_order_amount: MoneyText(coupon.min_order_amount),
             max_discount: coupon.max_discount.map(MoneyText),
             claim_starts_at: Moment(coupon.claim_starts_at),
@@ -182,14 +172,9 @@ impl CouponRecord {
             id: CouponId(self.id),
             code: self.code.parse().ok()?,
             name: self.name,
-            discount: match self.discount {
-                DiscountRecord::Fixed(amount) => Discount::Fixed(amount.0),
-                DiscountRecord::Percent(percent) => {
-                    Discount::Percent(Decimal::from_str_exact(&percent).ok()?)
-                }
-            },
+            discount: self.discount.try_into().ok()?,
             min_order_amount: self.min_order_amount.0,
-            max_discount: self.max_discount.map(|MoneyText(most)| -> Money { most }),
+            max_discount: self.max_discount.map(|most| most.0),
             claim_starts_at: self.claim_starts_at.0,
             claim_ends_at: self.claim_ends_at.0,
             valid_until: self.valid_until.map(|until| until.0),
@@ -216,6 +201,9 @@ mod tests {
     use std::fmt::Debug;
 
     use chrono::{DateTime, TimeDelta};
+    use jangteo_domain::Money;
+    use jangteo_domain::coupon::Discount;
+    use rust_decimal::Decimal;
 
     use super::*;
 

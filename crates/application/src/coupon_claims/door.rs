@@ -62,15 +62,12 @@ impl Attempt {
     }
 }
 
-/// Why the gate could not be seen to.
-enum Trouble {
-    Gate,
-    Database,
-}
+/// The gate could not be seen to, because it or the database is away.
+struct Trouble;
 
 impl From<GateAway> for Trouble {
     fn from(_: GateAway) -> Self {
-        Self::Gate
+        Self
     }
 }
 
@@ -78,7 +75,7 @@ impl From<GateAway> for Trouble {
 impl From<RepositoryError> for Trouble {
     fn from(error: RepositoryError) -> Self {
         tracing::debug!(cause = ?error, "the coupon gate could not be seen to");
-        Self::Database
+        Self
     }
 }
 
@@ -153,7 +150,7 @@ impl Door {
             match self.see_to_it(attempt, code, user).await {
                 Ok(Some(entrance)) => return entrance,
                 Ok(None) => {}
-                Err(Trouble::Gate | Trouble::Database) => break,
+                Err(Trouble) => break,
             }
         }
         Entrance::Ungated
@@ -182,7 +179,7 @@ impl Door {
             return Ok(None);
         };
         let seeing = AssertUnwindSafe(self.lead(code, user)).catch_unwind();
-        let seen_to = seeing.await.unwrap_or(Err(Trouble::Database));
+        let seen_to = seeing.await.unwrap_or(Err(Trouble));
         self.gate.done(code, lead).await?;
         seen_to
     }

@@ -2,7 +2,7 @@
 -- KEYS: gate, holders, pending, free. ARGV: user, now, until when the claim is waited for (microseconds).
 local starts, ends, tickets_end, expires = unpack(redis.call('HMGET', KEYS[1], 'starts', 'ends', 'end', 'expires'))
 if not starts then
-  return {'closed'}
+  return {'closed', false}
 end
 local user, now = ARGV[1], tonumber(ARGV[2])
 if now < tonumber(starts) then
@@ -24,9 +24,9 @@ if not ticket then
   if tonumber(next) >= tonumber(tickets_end) then
     local due = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2]
     if due and tonumber(due) > now then
-      return {'sold-out'}
+      return {'sold-out', false}
     end
-    return {'exhausted'}
+    return {'exhausted', false}
   end
   redis.call('HINCRBY', KEYS[1], 'next', 1)
   ticket = next

@@ -7,6 +7,7 @@ use jangteo_application::{Clock, SystemClock};
 use super::serve::bring_up_to_date;
 use super::signals::StopSignals;
 use super::{open_existing, settings};
+use crate::application::stop_within;
 use crate::config::Sources;
 use crate::worker::Worker;
 
@@ -19,14 +20,10 @@ pub(super) async fn run(sources: &Sources) -> anyhow::Result<()> {
     let worker = Worker::start(&settings, &store, &clock);
     tracing::info!(database = %settings.database_url, "working");
     stop.received().await;
-    tracing::info!("stopping: finishing what was begun");
     let finishing = async {
         worker.drain().await;
         store.close().await;
     };
-    match tokio::time::timeout(settings.shutdown_timeout(), finishing).await {
-        Ok(()) => tracing::info!("stopped"),
-        Err(_) => tracing::warn!("stopped before everything was finished: the time for it is over"),
-    }
+    stop_within(settings.shutdown_timeout(), finishing).await;
     Ok(())
 }

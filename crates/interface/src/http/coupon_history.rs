@@ -3,14 +3,13 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use jangteo_application::queries::{CouponChange, CouponHistoryLine};
-use jangteo_domain::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Shop;
 use super::body::ok;
 use super::endpoint::Endpoint;
-use super::error::{ApiError, Problem};
+use super::error::ApiError;
 use super::exact::Moment;
 use super::headers::{Caller, CallerHeaders};
 use super::pages::{PageBody, PageParameters};
@@ -107,10 +106,7 @@ pub(crate) async fn history(
     user: PathId,
     page: Parameters<PageParameters>,
 ) -> Result<HttpResponse, ApiError> {
-    let user = UserId(user.0);
-    if !caller.may_see_what_belongs_to(user) {
-        return Err(Problem::Forbidden.into());
-    }
+    let user = caller.customer(&user)?;
     let history = shop.customers.coupon_history(user, page.0.request()).await?;
     if history.total == 0 {
         must_exist(&shop, user).await?;

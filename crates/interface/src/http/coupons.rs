@@ -4,8 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use jangteo_application::claim_coupons::Issued;
 use jangteo_application::queries::HeldCoupon;
+use jangteo_domain::CouponCode;
 use jangteo_domain::coupon::{ClaimRefusal, UserCouponState};
-use jangteo_domain::{CouponCode, UserId};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -232,10 +232,7 @@ pub(crate) async fn held(
     user: PathId,
     status: Parameters<StatusParameter>,
 ) -> Result<HttpResponse, ApiError> {
-    let user = UserId(user.0);
-    if !caller.may_see_what_belongs_to(user) {
-        return Err(Problem::Forbidden.into());
-    }
+    let user = caller.customer(&user)?;
     let coupons = shop.customers.coupons(user).await?;
     if coupons.is_empty() {
         must_exist(&shop, user).await?;

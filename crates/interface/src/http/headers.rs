@@ -10,6 +10,7 @@ use jangteo_domain::UserId;
 use utoipa::IntoParams;
 
 use super::error::{ApiError, Detail, Problem, Reason};
+use super::parameters::PathId;
 
 /// Tells that an answer was given before, to a request with the same key.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -29,6 +30,15 @@ impl Caller {
     /// The one whom it belongs to, or an administrator.
     pub(crate) fn may_see_what_belongs_to(self, owner: UserId) -> bool {
         self.is_admin || self.user == owner
+    }
+
+    /// The customer whom the path names, for those who may see what is theirs.
+    pub(crate) fn customer(self, named: &PathId) -> Result<UserId, ApiError> {
+        let customer = UserId(named.0);
+        match self.may_see_what_belongs_to(customer) {
+            true => Ok(customer),
+            false => Err(Problem::Forbidden.into()),
+        }
     }
 }
 
