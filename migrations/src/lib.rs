@@ -24,6 +24,7 @@ mod m20261121_000001_purchase;
 mod m20261121_000002_tickets;
 mod m20261121_000003_jobs;
 mod m20261121_000004_coupon_reads;
+mod m20261121_000005_delivery;
 mod table;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_tickets::Migration),
             Box::new(m20261121_000003_jobs::Migration),
             Box::new(m20261121_000004_coupon_reads::Migration),
+            Box::new(m20261121_000005_delivery::Migration),
         ]
     }
 }

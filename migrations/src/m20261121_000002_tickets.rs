@@ -5,7 +5,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, char_len};
 use sea_orm_migration::sea_orm::DbBackend;
 
-use crate::table::{NewTable, add_column};
+use crate::table::{NewTable, add_column, drop_column};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -30,7 +30,7 @@ impl MigrationTrait for Migration {
         for name in ["installation", "returned_tickets", "coupon_gates"] {
             manager.drop_table(Table::drop().table(name).take()).await?;
         }
-        manager.alter_table(Table::alter().table("coupons").drop_column("next_ticket").take()).await
+        manager.alter_table(drop_column("coupons", "next_ticket")).await
     }
 
     /// As the first migration.

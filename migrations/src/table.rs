@@ -29,23 +29,14 @@ impl NewTable {
 
     /// A point in time in UTC, to the microsecond.
     pub(crate) fn time(self, column: &'static str) -> Self {
-        let definition = self.time_column(column).not_null().take();
+        let definition = time_column(self.backend, column).not_null().take();
         self.column(definition)
     }
 
     /// A point in time in UTC, to the microsecond, or NULL.
     pub(crate) fn time_or_null(self, column: &'static str) -> Self {
-        let definition = self.time_column(column).null().take();
+        let definition = time_or_null(self.backend, column);
         self.column(definition)
-    }
-
-    fn time_column(&self, column: &'static str) -> ColumnDef {
-        let mut definition = ColumnDef::new(column);
-        match self.backend {
-            DbBackend::MySql => definition.custom("datetime(6)"),
-            _ => definition.timestamp_with_time_zone(),
-        };
-        definition
     }
 
     /// Text of up to 16 MiB: a serialised event or answer.
@@ -115,9 +106,28 @@ impl NewTable {
     }
 }
 
+/// A column for a point in time in UTC, to the microsecond, or NULL.
+pub(crate) fn time_or_null(backend: DbBackend, column: &'static str) -> ColumnDef {
+    time_column(backend, column).null().take()
+}
+
+fn time_column(backend: DbBackend, column: &'static str) -> ColumnDef {
+    let mut definition = ColumnDef::new(column);
+    match backend {
+        DbBackend::MySql => definition.custom("datetime(6)"),
+        _ => definition.timestamp_with_time_zone(),
+    };
+    definition
+}
+
 /// One more column for a table that is there.
 pub(crate) fn add_column(table: &'static str, column: ColumnDef) -> TableAlterStatement {
     Table::alter().table(table).add_column(column).take()
+}
+
+/// Takes an [`add_column`] back.
+pub(crate) fn drop_column(table: &'static str, column: &'static str) -> TableAlterStatement {
+    Table::alter().table(table).drop_column(column).take()
 }
 
 /// A secondary index, `ix_<table>_<columns>`.

@@ -25,9 +25,11 @@ use crate::clock::Clock;
 use crate::unit_of_work::UnitOfWork;
 
 mod expire_coupons;
+mod purge_events;
 mod purge_keys;
 
 pub use expire_coupons::ExpireCoupons;
+pub use purge_events::PurgeEvents;
 pub use purge_keys::PurgeKeys;
 
 /// Work that has to be done now and then, and does no harm when it is done again.

@@ -10,9 +10,9 @@
 //! | how commands share a transaction | [`batcher`], [`operation`] |
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
-//! | what goes to the data platform | [`outbox`] |
+//! | what goes to the data platform, and how | [`outbox`], [`relay`], [`cloud_event`] |
 //! | what is done now and then, by one instance | [`jobs`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
 
 pub mod audit;
 pub mod batcher;
@@ -20,10 +20,12 @@ pub mod cache;
 pub mod charge_wallets;
 pub mod claim_coupons;
 pub mod clock;
+pub mod cloud_event;
 #[cfg(feature = "contracts")]
 pub mod contracts;
 pub mod coupon_claims;
 pub mod coupon_gate;
+pub mod event_sink;
 pub mod idempotency;
 pub mod ids;
 pub mod jobs;
@@ -33,6 +35,7 @@ pub mod place_orders;
 pub mod queries;
 pub mod rate_limit;
 pub mod register_users;
+pub mod relay;
 pub mod seeding;
 mod snapshot;
 pub mod unit_of_work;
@@ -45,8 +48,10 @@ pub use batcher::{Batcher, BatcherSettings};
 pub use clock::{Clock, SystemClock};
 pub use coupon_claims::CouponClaims;
 pub use coupon_gate::{CouponGate, CouponPlaces};
+pub use event_sink::EventSink;
 pub use idempotency::IdempotencyKey;
 pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};
 pub use rate_limit::RateLimiter;
+pub use relay::{Relay, RelaySettings};
 pub use unit_of_work::{Database, UnitOfWork};

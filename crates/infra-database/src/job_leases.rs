@@ -1,5 +1,7 @@
 //! Leases of scheduled jobs.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_application::UnitOfWork;
@@ -45,7 +47,7 @@ impl JobLeases for Store {
         let raw = self.begin_writing().await?;
         let prolong = of(lease).col_expr(Column::ExpiresAt, self.moment(until));
         match prolong.exec(&raw).await.map_err(failed)?.rows_affected {
-            1 => Ok(Box::new(Transaction::new(raw))),
+            1 => Ok(Box::new(Transaction::new(raw, Arc::clone(self.news())))),
             _ => Err(LeaseLost { job: lease.job, fence: lease.fence }.into()),
         }
     }

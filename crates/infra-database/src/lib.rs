@@ -31,6 +31,7 @@ mod job_leases;
 mod literal;
 mod order;
 mod outbox;
+mod outbox_leases;
 mod product;
 mod rows;
 mod schema;

@@ -51,6 +51,7 @@ fn order_row(order: &Order) -> orders::ActiveModel {
         created_at: Set(order.created_at),
         updated_at: Set(order.created_at),
         paid_at: Set(Some(order.created_at)),
+        events: NotSet,
     }
 }
 

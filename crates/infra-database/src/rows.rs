@@ -1,6 +1,7 @@
 //! Between the words of the database and those of the domain.
 
 use chrono::{DateTime, Utc};
+use jangteo_application::outbox::Aggregate;
 use jangteo_domain::coupon::{Coupon, Discount, UserCoupon, UserCouponState};
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::product::StockMovementKind;
@@ -33,6 +34,21 @@ pub(crate) fn stock_movement_kind(kind: StockMovementKind) -> &'static str {
     match kind {
         StockMovementKind::Sale => "SALE",
         StockMovementKind::Receive => "RECEIVE",
+    }
+}
+
+pub(crate) fn aggregate(aggregate: Aggregate) -> &'static str {
+    match aggregate {
+        Aggregate::Order => "order",
+        Aggregate::UserCoupon => "user_coupon",
+    }
+}
+
+pub(crate) fn read_aggregate(id: i64, text: &str) -> Result<Aggregate, Corrupt> {
+    match text {
+        "order" => Ok(Aggregate::Order),
+        "user_coupon" => Ok(Aggregate::UserCoupon),
+        _ => Err(Corrupt::new("outbox", "aggregate", id)),
     }
 }
 

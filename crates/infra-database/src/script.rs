@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use jangteo_domain::RepositoryError;
-use sea_orm::sea_query::{Expr, Iden, MysqlQueryBuilder, SimpleExpr, SqliteQueryBuilder};
+use sea_orm::sea_query::{Expr, Iden, MysqlQueryBuilder, SimpleExpr, SqliteQueryBuilder, Value};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityName, EntityTrait,
-    Iterable, QueryFilter, QueryTrait, UpdateMany,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend,
+    EntityName, EntityTrait, Iterable, QueryFilter, QueryTrait, UpdateMany,
 };
 
 use crate::error::failed;
@@ -78,17 +78,30 @@ impl Script {
     /// Adds an update. It must change exactly so many rows, or the script fails with
     /// [`RepositoryError::Conflict`].
     pub(crate) fn update<E: EntityTrait>(&mut self, update: UpdateMany<E>, rows: usize) {
+        let text = self.text_of(update);
         let statement = open_part(&mut self.parts);
         // An integer that overflows is an error that an expression can raise.
         match self.literals.backend() {
             DbBackend::MySql => {
-                let text = update.into_query().to_string(MysqlQueryBuilder);
                 write_to(statement, format_args!("{text};SET @missed = ~0 + ABS(ROW_COUNT() - {rows});"));
             }
             _ => {
-                let (text, smallest) = (update.into_query().to_string(SqliteQueryBuilder), i64::MIN);
+                let smallest = i64::MIN;
                 write_to(statement, format_args!("{text};SELECT abs({smallest} + (changes() = {rows}));"));
             }
+        }
+    }
+
+    /// Adds an update of however many rows there are to change.
+    pub(crate) fn update_any<E: EntityTrait>(&mut self, update: UpdateMany<E>) {
+        let text = self.text_of(update);
+        write_to(open_part(&mut self.parts), format_args!("{text};"));
+    }
+
+    fn text_of<E: EntityTrait>(&self, update: UpdateMany<E>) -> String {
+        match self.backend() {
+            DbBackend::MySql => update.into_query().to_string(MysqlQueryBuilder),
+            _ => update.into_query().to_string(SqliteQueryBuilder),
         }
     }
 
@@ -111,6 +124,13 @@ impl Script {
     /// A moment as [`Script::update`] has to write it.
     pub(crate) fn moment(&mut self, at: DateTime<Utc>) -> SimpleExpr {
         Expr::cust(self.literals.moment(at).to_owned())
+    }
+
+    /// A text as an update has to write it: whatever it holds.
+    pub(crate) fn text(&mut self, text: &str) -> SimpleExpr {
+        let mut literal = String::new();
+        self.literals.write(&mut literal, Set(Value::from(text)));
+        Expr::cust(literal)
     }
 
     /// Sends the script.

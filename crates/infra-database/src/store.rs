@@ -16,6 +16,8 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 
+use tokio::sync::Notify;
+
 use crate::error::failed;
 use crate::id_blocks::IdBlocks;
 use crate::transaction::Transaction;
@@ -63,6 +65,8 @@ struct Pools {
     writers: DatabaseConnection,
     readers: DatabaseConnection,
     ids: IdBlocks,
+    /// Told when events were appended.
+    news: Arc<Notify>,
     clock: Arc<dyn Clock>,
 }
 
@@ -107,7 +111,14 @@ impl Store {
                 (writers, Box::pin(mysql(&settings.url, settings.readers)).await?)
             }
         };
-        Ok(Self(Arc::new(Pools { kind, writers, readers, ids: IdBlocks::new(), clock })))
+        Ok(Self(Arc::new(Pools {
+            kind,
+            writers,
+            readers,
+            ids: IdBlocks::new(),
+            news: Arc::default(),
+            clock,
+        })))
     }
 
     /// Which database answers.
@@ -151,6 +162,10 @@ impl Store {
         &self.0.ids
     }
 
+    pub(crate) fn news(&self) -> &Arc<Notify> {
+        &self.0.news
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         self.0.clock.as_ref()
     }
@@ -159,7 +174,8 @@ impl Store {
 #[async_trait]
 impl Database for Store {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, RepositoryError> {
-        Ok(Box::new(Transaction::new(self.begin_writing().await?)))
+        let raw = self.begin_writing().await?;
+        Ok(Box::new(Transaction::new(raw, Arc::clone(self.news()))))
     }
 }
 

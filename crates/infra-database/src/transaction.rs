@@ -1,5 +1,7 @@
 //! The unit of work over one database transaction. Each repository is in the file of its aggregate.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jangteo_application::UnitOfWork;
 use jangteo_application::idempotency::IdempotencyRepository;
@@ -11,6 +13,7 @@ use jangteo_domain::product::ProductRepository;
 use jangteo_domain::user::UserRepository;
 use jangteo_domain::wallet::WalletRepository;
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use tokio::sync::Notify;
 
 use crate::error::commit_failed;
 use crate::script::Script;
@@ -20,12 +23,16 @@ pub(crate) struct Transaction {
     raw: DatabaseTransaction,
     /// Writes that are not sent yet.
     pub(crate) writes: Script,
+    /// Whether there are events among them.
+    pub(crate) appends: bool,
+    /// Told of events once they are there for all to see.
+    news: Arc<Notify>,
 }
 
 impl Transaction {
-    pub(crate) fn new(raw: DatabaseTransaction) -> Self {
+    pub(crate) fn new(raw: DatabaseTransaction, news: Arc<Notify>) -> Self {
         let writes = Script::new(raw.get_database_backend());
-        Self { raw, writes }
+        Self { raw, writes, appends: false, news }
     }
 
     /// For reading: whatever was written can be seen.
@@ -71,6 +78,10 @@ impl UnitOfWork for Transaction {
 
     async fn commit(mut self: Box<Self>) -> Result<(), RepositoryError> {
         self.writes.run(&self.raw).await?;
-        self.raw.commit().await.map_err(commit_failed)
+        self.raw.commit().await.map_err(commit_failed)?;
+        if self.appends {
+            self.news.notify_one();
+        }
+        Ok(())
     }
 }

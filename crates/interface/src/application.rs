@@ -105,11 +105,13 @@ impl Application {
         Ok(Self { address, server, shop, store, worker: None, upkeep, stop, shutdown_timeout })
     }
 
-    /// Runs the scheduled jobs in this process too, until it is stopped.
-    #[must_use]
-    pub fn with_worker(mut self, settings: &Settings) -> Self {
-        self.worker = Some(Worker::start(settings, &self.store, &self.shop.clock));
-        self
+    /// Delivers events and runs the scheduled jobs in this process too, until it is stopped.
+    ///
+    /// # Errors
+    /// When events cannot be delivered as the settings say.
+    pub async fn with_worker(mut self, settings: &Settings) -> anyhow::Result<Self> {
+        self.worker = Some(Worker::start(settings, &self.store, &self.shop.clock).await?);
+        Ok(self)
     }
 
     /// Where it listens.
@@ -143,8 +145,9 @@ impl Application {
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
         let finishing = async {
-            let serving = finish(&handle, &self.shop, self.shutdown_timeout / 2);
-            tokio::join!(serving, OptionFuture::from(self.worker.as_ref().map(Worker::drain)));
+            finish(&handle, &self.shop, self.shutdown_timeout / 2).await;
+            // Afterwards, so that the events of the last orders go out too.
+            OptionFuture::from(self.worker.as_ref().map(Worker::drain)).await;
             self.store.close().await;
         };
         stop_within(self.shutdown_timeout, finishing).await;

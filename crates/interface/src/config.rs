@@ -85,6 +85,18 @@ pub struct Settings {
     /// How often scheduled jobs are tried, in milliseconds.
     #[serde(deserialize_with = "at_most_a_day")]
     pub job_interval_ms: NonZeroU64,
+    /// After so many attempts an event is given up.
+    #[serde(deserialize_with = "text")]
+    pub events_max_attempts: NonZeroU32,
+    /// How often to look for events that other instances have appended, in milliseconds.
+    #[serde(deserialize_with = "at_most_a_minute")]
+    pub events_poll_ms: NonZeroU64,
+    /// How long the data platform may take to answer, in milliseconds.
+    #[serde(deserialize_with = "at_most_a_minute")]
+    pub events_timeout_ms: NonZeroU64,
+    /// How long events are kept after they were sent, in hours.
+    #[serde(deserialize_with = "text")]
+    pub events_retention_hours: u32,
     /// How long stopping may take, in milliseconds.
     #[serde(deserialize_with = "text")]
     pub shutdown_timeout_ms: u64,
@@ -140,6 +152,10 @@ impl Default for Settings {
             popular_cache_ms: 60_000,
             http_workers: None,
             job_interval_ms: NonZeroU64::new(60_000).expect("a default above zero"),
+            events_max_attempts: NonZeroU32::new(10).expect("a default above zero"),
+            events_poll_ms: NonZeroU64::new(250).expect("a default above zero"),
+            events_timeout_ms: NonZeroU64::new(5_000).expect("a default above zero"),
+            events_retention_hours: 7 * 24,
             shutdown_timeout_ms: 10_000,
             max_body_bytes: at_least_one(65_536),
             rate_limit: None,

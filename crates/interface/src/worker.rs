@@ -1,41 +1,72 @@
-//! What the shop does without being asked: scheduled jobs.
+//! What the shop does without being asked: it delivers events and runs scheduled jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use jangteo_application::Clock;
+use anyhow::Context;
+use chrono::TimeDelta;
 use jangteo_application::jobs::{
-    ExpireCoupons, Holder, Job, JobLeases, PurgeKeys, Scheduler, SchedulerSettings,
+    ExpireCoupons, Holder, Job, JobLeases, PurgeEvents, PurgeKeys, Scheduler, SchedulerSettings,
 };
+use jangteo_application::outbox::Outbox;
+use jangteo_application::{Clock, Relay, RelaySettings};
 use jangteo_infra_database::Store;
+use jangteo_infra_events::LogSink;
 
 use crate::config::Settings;
 
-/// Connections for writing that it uses at a time: one a job.
-pub(crate) const CONNECTIONS: u32 = 2;
+/// Connections for writing that it uses at a time: one a job, and one for the relay.
+pub(crate) const CONNECTIONS: u32 = 4;
 /// How many intervals a lease lasts: by one of them the clocks of instances may differ.
 const LEASE: u32 = 2;
 
-/// The jobs of this process, running. Any number of processes may have them.
+/// The relay and the jobs of this process, running. Any number of processes may have them.
 pub(crate) struct Worker {
     scheduler: Scheduler,
+    relay: Relay,
 }
 
 impl Worker {
     /// Starts on the current Tokio runtime.
-    pub(crate) fn start(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> Self {
-        let jobs: Vec<Box<dyn Job>> = vec![Box::new(ExpireCoupons), Box::new(PurgeKeys)];
-        let leases: Arc<dyn JobLeases> = Arc::new(store.clone());
-        let interval = Duration::from_millis(settings.job_interval_ms.get());
-        let settings = SchedulerSettings { holder: this_process(), interval, lease: interval * LEASE };
-        Self { scheduler: Scheduler::start(jobs, &leases, clock, &settings) }
+    ///
+    /// # Errors
+    /// When the database does not tell its name, which events carry.
+    pub(crate) async fn start(
+        settings: &Settings,
+        store: &Store,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let relay = relay(settings, store, clock).await?;
+        Ok(Self { relay, scheduler: scheduler(settings, store, clock) })
     }
 
-    /// Finishes what is under way, and leaves the rest to other instances.
+    /// Finishes the jobs' batches under way, delivers what is due, and leaves the rest to other instances.
     pub(crate) async fn drain(&self) {
-        self.scheduler.drain().await;
+        tokio::join!(self.scheduler.drain(), self.relay.drain());
     }
 }
+
+fn scheduler(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> Scheduler {
+    let jobs: Vec<Box<dyn Job>> = vec![Box::new(ExpireCoupons), Box::new(PurgeKeys), Box::new(PurgeEvents)];
+    let leases: Arc<dyn JobLeases> = Arc::new(store.clone());
+    let interval = Duration::from_millis(settings.job_interval_ms.get());
+    let settings = SchedulerSettings { holder: this_process(), interval, lease: interval * LEASE };
+    Scheduler::start(jobs, &leases, clock, &settings)
+}
+
+async fn relay(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> anyhow::Result<Relay> {
+    let settings = RelaySettings {
+        source: format!("urn:jangteo:{}", store.installation().await.context(NO_NAME)?),
+        max_attempts: settings.events_max_attempts.get(),
+        poll: Duration::from_millis(settings.events_poll_ms.get()),
+        timeout: Duration::from_millis(settings.events_timeout_ms.get()),
+        retention: TimeDelta::hours(settings.events_retention_hours.into()),
+    };
+    let outbox: Arc<dyn Outbox> = Arc::new(store.clone());
+    Ok(Relay::start(outbox, Arc::new(LogSink), Arc::clone(clock), settings))
+}
+
+const NO_NAME: &str = "the database does not tell its name, which events carry";
 
 /// The machine and the process, for people, and a number that no other process has: in containers, the rest may be the
 /// same everywhere.

@@ -1,13 +1,15 @@
-//! The name of this database, one row: `installation`.
+//! What is true of this database as a whole, one row: `installation`.
 
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "installation")]
 pub struct Model {
-    /// Random.
+    /// Its name, random.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
+    /// Events up to this moment may have been purged.
+    pub events_purged_until: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

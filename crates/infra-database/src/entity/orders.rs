@@ -20,6 +20,8 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     pub paid_at: Option<DateTimeUtc>,
+    /// How many events told of it: the sequence of the last.
+    pub events: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -18,6 +18,11 @@ pub struct Model {
     /// PENDING, SENT, FAILED or DEAD.
     pub status: String,
     pub attempts: i32,
+    /// PENDING and FAILED: when it may be taken, by the relay that has no lease on it. SENT: when it may be purged.
+    /// DEAD: never.
+    pub due_at: Option<DateTimeUtc>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
     pub created_at: DateTimeUtc,
     pub sent_at: Option<DateTimeUtc>,
 }

@@ -42,7 +42,7 @@ pub(super) async fn run(sources: &Sources, arguments: Arguments) -> anyhow::Resu
     let stocked = prepare(&settings, &arguments).await?;
     let mut application = Application::build_on(listener, settings.clone(), Arc::new(SystemClock)).await?;
     if !arguments.no_worker {
-        application = application.with_worker(&settings);
+        application = application.with_worker(&settings).await?;
     }
     let redis = settings.redis_url.as_ref().map(tracing::field::display);
     tracing::info!(address = %application.address(), database = %settings.database_url, redis, "serving");

@@ -17,7 +17,7 @@ pub(super) async fn run(sources: &Sources) -> anyhow::Result<()> {
     let store = open_existing(&settings).await?;
     bring_up_to_date(&store, false).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let worker = Worker::start(&settings, &store, &clock);
+    let worker = Worker::start(&settings, &store, &clock).await?;
     tracing::info!(database = %settings.database_url, "working");
     stop.received().await;
     let finishing = async {

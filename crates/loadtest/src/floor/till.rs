@@ -169,7 +169,8 @@ where
     ) -> Result<()> {
         let event = OutboxMessage::order_paid(&sale.order);
         let insert = sqlx::query::<DB>(statements.event.sql()).bind(event.aggregate_id);
-        let insert = insert.bind(event.event_type).bind(event.payload.as_str()).bind(event.at);
+        let insert = insert.bind(event.event_type.name());
+        let insert = insert.bind(event.payload.as_str()).bind(event.at).bind(event.at);
         insert.execute(connection).await?;
         Ok(())
     }

@@ -23,7 +23,7 @@ const USER_COUPON: &str = "INSERT INTO user_coupons (id, user_id, coupon_id, sta
 const HISTORY: &str = "INSERT INTO coupon_history (user_coupon_id, action, order_id, created_at) \
                        VALUES (?, 'ISSUED', NULL, ?)";
 const EVENT: &str = "INSERT INTO outbox (aggregate, aggregate_id, sequence, event_type, payload, status, attempts, \
-                     created_at) VALUES ('user_coupon', ?, 1, ?, ?, 'PENDING', 0, ?)";
+                     due_at, created_at) VALUES ('user_coupon', ?, 1, ?, ?, 'PENDING', 0, ?, ?)";
 const COUNT: &str = "UPDATE coupons SET issued_quantity = issued_quantity + 1, next_ticket = ? \
                      WHERE id = ? AND issued_quantity < total_quantity";
 
@@ -130,8 +130,8 @@ async fn write(connection: &mut MySqlConnection, coupon: &Coupon, issued: &UserC
     row.bind(claimed_at).bind(expires_at).execute(&mut *connection).await?;
     sqlx::query(HISTORY).bind(id.0).bind(claimed_at).execute(&mut *connection).await?;
     let event = OutboxMessage::coupon_issued(issued, &coupon.code);
-    let row = sqlx::query(EVENT).bind(event.aggregate_id).bind(event.event_type);
-    row.bind(event.payload.as_str()).bind(event.at).execute(&mut *connection).await?;
+    let row = sqlx::query(EVENT).bind(event.aggregate_id).bind(event.event_type.name());
+    row.bind(event.payload.as_str()).bind(event.at).bind(event.at).execute(&mut *connection).await?;
     let count = sqlx::query(COUNT).bind(coupon.next_ticket).bind(coupon.id.0);
     let counted = count.execute(connection).await?;
     ensure!(counted.rows_affected() == 1, "more coupons were issued than there are");

@@ -1,0 +1,73 @@
+//! Events as they are sent: CloudEvents 1.0, structured JSON. docs/events.md describes them.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::outbox::{Aggregate, StoredEvent};
+use crate::snapshot::{Moment, to_json};
+
+/// An event as the platform gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudEvent {
+    /// Names the event, in every copy of it.
+    pub id: String,
+    /// Names what it is about: events of the same key are sent one after the other.
+    pub key: String,
+    /// What happened, with the version of its schema.
+    pub event_type: String,
+    /// All of it, as JSON.
+    pub json: String,
+}
+
+/// An event that no receiver could read.
+#[derive(Debug, thiserror::Error)]
+#[error("the event's payload is not JSON: {0}")]
+pub struct Malformed(#[from] serde_json::Error);
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    specversion: &'static str,
+    id: &'a str,
+    source: &'a str,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    subject: String,
+    time: Moment,
+    datacontenttype: &'static str,
+    /// An extension, and so a text.
+    sequence: String,
+    partitionkey: &'a str,
+    data: &'a RawValue,
+}
+
+impl CloudEvent {
+    /// Puts a stored event into its envelope. With the source, which names the shop, its id is unique in the world.
+    ///
+    /// # Errors
+    /// [`Malformed`] when what is stored is not JSON.
+    pub fn new(event: &StoredEvent, source: &str) -> Result<Self, Malformed> {
+        let (name, path) = match event.aggregate {
+            Aggregate::Order => ("order", "orders"),
+            Aggregate::UserCoupon => ("user-coupon", "user-coupons"),
+        };
+        let id = format!("{name}-{}-{}", event.aggregate_id, event.sequence);
+        let key = event.aggregate_id.to_string();
+        let event_type = format!("jangteo.{}.v{VERSION}", event.event_type);
+        let json = to_json(&Envelope {
+            specversion: "1.0",
+            id: &id,
+            source,
+            event_type: &event_type,
+            subject: format!("{path}/{}", event.aggregate_id),
+            time: Moment(event.at),
+            datacontenttype: "application/json",
+            sequence: event.sequence.to_string(),
+            partitionkey: &key,
+            data: serde_json::from_str(&event.payload)?,
+        });
+        Ok(Self { id, key, event_type, json })
+    }
+}
+
+/// Of the schema of events. It grows when a receiver of the one before could not read them.
+const VERSION: u32 = 1;
