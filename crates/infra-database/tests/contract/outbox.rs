@@ -1,7 +1,6 @@
 //! Events on their way to the data platform: leases, what becomes of them, purging.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,7 +16,7 @@ use crate::support::{Shop, order, request};
 
 crate::on_both_databases! {
     the_oldest_events_are_leased_first_and_once
-    of_many_relays_each_gets_events_of_its_own
+    of_many_relays_each_gets_events_of_its_own_in_their_sequence
     an_event_waits_for_those_before_it_in_its_order
     a_lease_that_is_over_is_taken_over
     what_was_sent_is_sent_whoever_has_the_lease
@@ -92,23 +91,27 @@ async fn the_oldest_events_are_leased_first_and_once(shop: Shop) {
     assert!(lease(&shop.store, 3, now).await.events.is_empty());
 }
 
-async fn of_many_relays_each_gets_events_of_its_own(shop: Shop) {
-    let now = append_many(&shop.store, 300).await;
+async fn of_many_relays_each_gets_events_of_its_own_in_their_sequence(shop: Shop) {
+    let now = now();
+    let events: Vec<_> =
+        (1..=3).flat_map(|sequence| (1..=100).map(move |order| event(order, sequence, now))).collect();
+    append(&shop.store, &events).await;
     let second = shop.second_instance().await;
+    let published = Mutex::new(Vec::new());
     let relay = async |store: &Store| {
-        let mut got = Vec::new();
-        loop {
-            let leased = lease(store, 20, now).await;
-            if leased.events.is_empty() {
-                return got;
-            }
-            got.extend(ids(&leased));
+        while published.lock().unwrap().len() < events.len() {
+            let leased = lease(store, 7, now).await;
+            published.lock().unwrap().extend(about(&leased));
             store.settle(&leased, &sent(&leased, now), now).await.unwrap();
         }
     };
-    let got = join_all([&shop.store, &second, &shop.store, &second].map(relay)).await.concat();
-    assert_eq!(got.len(), 300, "each once");
-    assert_eq!(got.into_iter().collect::<BTreeSet<_>>().len(), 300);
+    let relays = join_all([&shop.store, &second, &shop.store, &second].map(relay));
+    tokio::time::timeout(Duration::from_secs(60), relays).await.expect("all are published");
+    let published = published.into_inner().unwrap();
+    for order in 1..=100 {
+        let of_order = published.iter().filter(|(about, _)| *about == order);
+        assert!(of_order.map(|(_, sequence)| *sequence).eq(1..=3), "order {order}: {published:?}");
+    }
     assert_eq!(shop.count("SELECT COUNT(*) FROM outbox WHERE status = 'SENT' AND attempts = 1").await, 300);
 }
 
