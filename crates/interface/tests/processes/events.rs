@@ -207,3 +207,42 @@ async fn a_poisoned_event_is_given_up_shown_and_delivered_when_it_is_retried() {
     Platform::assert_nothing_is_amiss(&platform.until_it_has(4).await);
     program.run(&["audit"]);
 }
+
+/// Without a durable one at hand the broker forgets, as no broker should, what it acknowledged: the shop sends it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_order_arrives_though_the_broker_keeps_failing_and_forgets() {
+    let database = jangteo_testkit::mysql().await;
+    let kafka = spawn_blocking(|| KafkaServer::start(KafkaOptions::default())).await.expect("no panic");
+    let mut kafka = kafka.unwrap_or_else(|reason| panic!("{reason}"));
+    let topic = format!("kafka://{}/orders", kafka.brokers());
+    let program = shop(&database).with("JANGTEO_EVENTS", &topic);
+    let platform = Platform::start(&program, &["--kafka", &topic]).await;
+    let program = Arc::new(program);
+    let sale = Sale::begin(&program).await;
+    let relays = DyingRelays::start(&program);
+    sale.until(20).await;
+    kafka.freeze();
+    sale.until(40).await;
+    kafka.thaw();
+    sale.until(60).await;
+    kafka.kill();
+    sale.until(80).await;
+    kafka.restart();
+    sale.until(100).await;
+    sale.clients.await.expect("purchases went on");
+    let relays = relays.live_on().await;
+    let server = &sale.servers[0];
+    server.until_sent().await;
+    let resend = server.request(Method::POST, 1, "/api/v1/admin/outbox/resend").header("X-User-Role", "ADMIN");
+    let resent = resend.json(&range()).send().await.expect("an answer");
+    assert!(resent.status().is_success(), "{resent:?}");
+    let summary = platform.until_it_has(ORDERS as u64).await;
+    assert_eq!(summary["gaps"]["count"], 0, "{summary}");
+    assert!(summary["duplicates"].as_u64() > Some(0), "{summary}");
+    server.until_sent().await;
+    for relay in relays {
+        relay.stop();
+    }
+    assert_complete(&platform, server).await;
+    program.run(&["audit"]);
+}
