@@ -8,6 +8,7 @@ mod guards;
 mod ids;
 mod jobs;
 mod outbox;
+mod outbox_queries;
 mod queries;
 mod schema;
 mod support;
