@@ -179,7 +179,6 @@ async fn every_order_arrives_though_the_platform_and_the_relays_keep_failing() {
     let relays = relays.live_on().await;
     let summary = platform.until_it_has(ORDERS as u64).await;
     Platform::assert_nothing_is_amiss(&summary);
-    println!("{summary}");
     until_sent(&sale.servers[0]).await;
     for relay in relays {
         relay.stop();
