@@ -18,7 +18,7 @@ const WITHOUT_GAPS: &str =
     "winners hold the first tickets, without gaps, but for those that a gate hands out";
 
 /// What is done to the data, and the rules that it breaks.
-const TAMPERINGS: [(&str, &[&str]); 23] = [
+const TAMPERINGS: [(&str, &[&str]); 25] = [
     (
         "UPDATE wallets SET balance = balance + 1 WHERE user_id = 1",
         &["a wallet is the sum of its ledger entries", "the last ledger entry shows the balance"],
@@ -80,7 +80,19 @@ const TAMPERINGS: [(&str, &[&str]); 23] = [
     ),
     (
         "UPDATE outbox SET sequence = 2 WHERE aggregate = 'order'",
-        &["every paid order has its events, numbered without gaps"],
+        &[
+            "every paid order has its events, numbered without gaps, but for those purged after they were sent",
+        ],
+    ),
+    (
+        "UPDATE orders SET events = 2",
+        &[
+            "every paid order has its events, numbered without gaps, but for those purged after they were sent",
+        ],
+    ),
+    (
+        "UPDATE outbox SET sequence = 2 WHERE aggregate = 'user_coupon'",
+        &["a customer's coupon has the event of its issue, unless it was purged after it was sent"],
     ),
     (
         "UPDATE coupons SET issued_quantity = issued_quantity + 1",
@@ -159,7 +171,7 @@ fn repair(tampering: &str) -> &'static str {
              order_id = CASE kind WHEN 'SALE' THEN (SELECT id FROM orders) END"
         }
         "hourly_sales" => "UPDATE hourly_sales SET quantity = 2",
-        "orders" => "UPDATE orders SET total_amount = 2000, discount_amount = 200",
+        "orders" => "UPDATE orders SET total_amount = 2000, discount_amount = 200, events = 1",
         "order_items" => "UPDATE order_items SET product_id = 1",
         "payments" => "UPDATE payments SET status = 'COMPLETED'",
         "outbox" => "UPDATE outbox SET sequence = 1",

@@ -8,6 +8,7 @@ mod guards;
 mod ids;
 mod jobs;
 mod lifecycle;
+mod outbox;
 mod queries;
 mod schema;
 mod support;
