@@ -12,7 +12,7 @@ use sea_orm::{
 use crate::entity::{installation, outbox};
 use crate::error::failed;
 use crate::literal::moment_value;
-use crate::rows::{aggregate, read_event_status};
+use crate::rows::{aggregate, read_event_status, sequence};
 use crate::statement::padded;
 use crate::transaction::Transaction;
 
@@ -111,12 +111,11 @@ impl Transaction {
 }
 
 fn row(message: &OutboxMessage) -> Result<outbox::ActiveModel, RepositoryError> {
-    let sequence = i32::try_from(message.sequence).map_err(|error| RepositoryError::Backend(error.into()))?;
     Ok(outbox::ActiveModel {
         id: NotSet,
         aggregate: Set(aggregate(message.aggregate).to_owned()),
         aggregate_id: Set(message.aggregate_id),
-        sequence: Set(sequence),
+        sequence: Set(sequence(message.sequence)?),
         event_type: Set(message.event_type.name().to_owned()),
         payload: Set(message.payload.clone()),
         status: NotSet,
