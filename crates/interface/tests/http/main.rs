@@ -12,5 +12,6 @@ mod lifecycle;
 mod limits;
 mod operations;
 mod outage;
+mod outbox;
 mod overload;
 mod redis;
