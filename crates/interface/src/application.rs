@@ -19,7 +19,7 @@ use jangteo_application::operation::Executor;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{
-    Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, Operation, RateLimiter,
+    Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, Operation, RateLimiter, Redeliverer,
 };
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate, MemoryRateLimiter};
@@ -46,8 +46,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
 const WRITING_OPERATIONS: u32 = 6;
-/// Who else writes: id blocks, and the gate before coupons when it is opened and when tickets come back.
-const OTHER_WRITERS: u32 = 3;
+/// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
+/// who has events delivered again.
+const OTHER_WRITERS: u32 = 4;
 
 /// A server that listens.
 pub struct Application {
@@ -258,12 +259,19 @@ fn open(
         catalogue,
         customers: reads.clone(),
         readiness: reads.clone(),
-        audit: reads,
+        audit: reads.clone(),
+        redeliverer: redeliverer(store, &clock),
+        outbox: reads,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         clock,
         metrics,
         longest_body: settings.max_body_bytes.get(),
     }
+}
+
+fn redeliverer(store: &Store, clock: &Arc<dyn Clock>) -> Redeliverer {
+    let store = Arc::new(store.clone());
+    Redeliverer::here(store.clone(), store, Arc::clone(clock))
 }
 
 fn limits(settings: &Settings, redis: Option<&Redis>) -> Arc<Limits> {

@@ -11,12 +11,13 @@ use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries, Readiness};
 use jangteo_application::register_users::RegisterUsers;
-use jangteo_application::{Audit, Batcher, Clock};
+use jangteo_application::{Audit, Batcher, Clock, OutboxQueries, Redeliverer};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 mod audit;
 mod body;
 mod client_address;
+mod completeness;
 mod coupon_history;
 mod coupon_offers;
 mod coupons;
@@ -30,8 +31,10 @@ mod observe;
 mod operations;
 mod order_changes;
 mod orders;
+mod outbox;
 mod pages;
 mod parameters;
+mod periods;
 mod products;
 mod statistics;
 mod trace;
@@ -61,6 +64,8 @@ pub(crate) struct Shop {
     pub(crate) customers: Arc<dyn CustomerQueries>,
     pub(crate) readiness: Arc<dyn Readiness>,
     pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) outbox: Arc<dyn OutboxQueries>,
+    pub(crate) redeliverer: Redeliverer,
     /// None when requests are not limited.
     pub(crate) limits: Option<Arc<Limits>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -82,6 +87,9 @@ fn api() -> Vec<Endpoint> {
         users::endpoints(),
         statistics::endpoints(),
         audit::endpoints(),
+        // Before the outbox, where an id may stand in the place of their names.
+        completeness::endpoints(),
+        outbox::endpoints(),
         operations::endpoints(),
     ]
     .into_iter()
