@@ -11,8 +11,9 @@
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform, and how | [`outbox`], [`relay`], [`cloud_event`] |
+//! | what operators see of it, and what they can do | [`outbox_queries`], [`outbox_watch`], [`redelivery`] |
 //! | what is done now and then, by one instance | [`jobs`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
 
 pub mod audit;
 pub mod batcher;
@@ -33,9 +34,12 @@ pub mod ids;
 pub mod jobs;
 pub mod operation;
 pub mod outbox;
+pub mod outbox_queries;
+pub mod outbox_watch;
 pub mod place_orders;
 pub mod queries;
 pub mod rate_limit;
+pub mod redelivery;
 pub mod register_users;
 pub mod relay;
 pub mod seeding;
@@ -54,6 +58,9 @@ pub use event_sink::EventSink;
 pub use idempotency::IdempotencyKey;
 pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};
+pub use outbox_queries::OutboxQueries;
+pub use outbox_watch::OutboxWatch;
 pub use rate_limit::RateLimiter;
+pub use redelivery::Redeliverer;
 pub use relay::{Relay, RelaySettings};
 pub use unit_of_work::{Database, UnitOfWork};

@@ -48,6 +48,41 @@ impl EventType {
     }
 }
 
+/// Where an event is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventStatus {
+    /// It waits, or is being sent.
+    Pending,
+    /// The platform has it.
+    Sent,
+    /// It was sent in vain, and will be sent again.
+    Failed,
+    /// It was given up.
+    Dead,
+}
+
+impl EventStatus {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Sent, Self::Failed, Self::Dead];
+
+    /// Its name where events are stored and shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Sent => "SENT",
+            Self::Failed => "FAILED",
+            Self::Dead => "DEAD",
+        }
+    }
+
+    /// The status of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
 /// One event, ready to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxMessage {
@@ -174,6 +209,18 @@ pub trait OutboxRepository: Send {
         &mut self,
         sent_before: DateTime<Utc>,
         at_most: usize,
+    ) -> Result<usize, RepositoryError>;
+
+    /// Where an event is, which it stays until the unit of work ends; `None` when there is none.
+    async fn lock_status(&mut self, id: i64) -> Result<Option<EventStatus>, RepositoryError>;
+
+    /// Has events delivered as if they had never been tried, from now on: those of them that have one of these statuses.
+    /// Says how many those were. MUST leave the others as they are.
+    async fn deliver_again(
+        &mut self,
+        ids: &[i64],
+        only: &[EventStatus],
+        now: DateTime<Utc>,
     ) -> Result<usize, RepositoryError>;
 }
 

@@ -1,7 +1,7 @@
 //! Between the words of the database and those of the domain.
 
 use chrono::{DateTime, Utc};
-use jangteo_application::outbox::Aggregate;
+use jangteo_application::outbox::{Aggregate, EventStatus};
 use jangteo_domain::coupon::{Coupon, Discount, UserCoupon, UserCouponState};
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::payment::{Payment, PaymentStatus};
@@ -52,6 +52,10 @@ pub(crate) fn read_aggregate(id: i64, text: &str) -> Result<Aggregate, Corrupt> 
         "user_coupon" => Ok(Aggregate::UserCoupon),
         _ => Err(Corrupt::new("outbox", "aggregate", id)),
     }
+}
+
+pub(crate) fn read_event_status(id: i64, text: &str) -> Result<EventStatus, Corrupt> {
+    EventStatus::named(text).ok_or_else(|| Corrupt::new("outbox", "status", id))
 }
 
 pub(crate) fn order_status(status: OrderStatus) -> &'static str {

@@ -9,6 +9,7 @@ mod ids;
 mod jobs;
 mod lifecycle;
 mod outbox;
+mod outbox_queries;
 mod queries;
 mod schema;
 mod support;
