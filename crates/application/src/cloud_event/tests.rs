@@ -1,15 +1,16 @@
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, Utc};
+use jangteo_domain::cancellation::Cancellation;
 use jangteo_domain::coupon::{UserCoupon, UserCouponState};
 use jangteo_domain::order::{AppliedCoupon, OrderLine, OrderStatus};
-use jangteo_domain::{CouponId, Money, Order, OrderId, ProductId, Quantity, UserCouponId, UserId};
+use jangteo_domain::{CouponId, Money, Order, OrderId, Payment, ProductId, Quantity, UserCouponId, UserId};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::outbox::{EventType, OutboxMessage};
-use crate::snapshot::OrderSnapshot;
 
 const SCHEMA: &str = include_str!("../../../../docs/events.schema.json");
+const LATER: DateTime<Utc> = DateTime::from_timestamp(86_400, 1_000).unwrap();
 const GUIDE: &str = include_str!("../../../../docs/events.md");
 
 /// The schema as it is published: whoever reads events must let pass what was added to them later.
@@ -31,12 +32,12 @@ fn strict() -> Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-fn order(status: OrderStatus, coupon: bool) -> Order {
+fn order(coupon: bool) -> Order {
     let money = Money::from_minor;
     Order {
         id: OrderId(5551),
         user: UserId(7),
-        status,
+        status: OrderStatus::Paid,
         lines: vec![OrderLine {
             product: ProductId(101),
             name: "유기농 면 \"티셔츠\"".into(),
@@ -50,6 +51,7 @@ fn order(status: OrderStatus, coupon: bool) -> Order {
         coupon: coupon
             .then(|| AppliedCoupon { user_coupon: UserCouponId(3), code: "WELCOME10".parse().unwrap() }),
         created_at: DateTime::UNIX_EPOCH,
+        events: 1,
     }
 }
 
@@ -60,30 +62,43 @@ fn issued(expires: bool) -> OutboxMessage {
         coupon: CouponId(2),
         ticket: 31,
         claimed_at: DateTime::UNIX_EPOCH,
-        expires_at: expires.then(|| DateTime::UNIX_EPOCH + TimeDelta::microseconds(1)),
+        expires_at: expires.then_some(LATER),
         state: UserCouponState::Claimed,
     };
     OutboxMessage::coupon_issued(&coupon, &"FLASH_5000".parse().unwrap())
 }
 
+fn cancelled(order: Order, reason: Option<&str>) -> OutboxMessage {
+    let mut payment = Payment::completed(order.id, order.paid, order.created_at);
+    let reason = reason.map(|reason| reason.parse().unwrap());
+    OutboxMessage::order_cancelled(&Cancellation {
+        order: order.cancel().unwrap(),
+        payment: payment.cancel(reason, LATER).unwrap(),
+        ledger: None,
+        returned: Vec::new(),
+        restoration: None,
+        balance: Money::ZERO,
+    })
+}
+
 /// Events of a type, as they may be.
 fn events(event_type: EventType) -> [OutboxMessage; 2] {
-    let at = Moment(DateTime::UNIX_EPOCH + TimeDelta::days(1));
-    let (status, change) = match event_type {
-        EventType::OrderPaid => (OrderStatus::Paid, json!({})),
+    let orders = [order(true), order(false)];
+    match event_type {
+        EventType::OrderPaid => orders.map(|order| OutboxMessage::order_paid(&order)),
         EventType::OrderCancelled => {
-            (OrderStatus::Cancelled, json!({"cancelledAt": at, "refundedAmount": "35819.50", "reason": null}))
+            let [one, other] = orders;
+            [cancelled(one, Some("마음이 바뀌었어요")), cancelled(other, None)]
         }
-        EventType::OrderShipped => (OrderStatus::Shipping, json!({"shippedAt": at})),
-        EventType::OrderDelivered => (OrderStatus::Delivered, json!({"deliveredAt": at})),
-        EventType::CouponIssued => return [issued(true), issued(false)],
-    };
-    [true, false].map(|coupon| {
-        let order = order(status, coupon);
-        let mut payload = json!(OrderSnapshot::from(&order));
-        payload.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        OutboxMessage { event_type, payload: payload.to_string(), ..OutboxMessage::order_paid(&order) }
-    })
+        EventType::OrderShipped => {
+            orders.map(|order| OutboxMessage::order_shipped(&order.ship().unwrap(), LATER))
+        }
+        EventType::OrderDelivered => orders.map(|order| {
+            let arrived = order.ship().unwrap().deliver().unwrap();
+            OutboxMessage::order_delivered(&arrived, LATER)
+        }),
+        EventType::CouponIssued => [issued(true), issued(false)],
+    }
 }
 
 fn sent(message: OutboxMessage) -> Value {
