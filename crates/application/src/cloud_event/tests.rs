@@ -1,8 +1,9 @@
-use chrono::{DateTime, Utc};
-use jangteo_domain::cancellation::Cancellation;
+use chrono::{DateTime, TimeDelta, Utc};
+use jangteo_domain::cancellation::{CancelReason, Cancellation};
 use jangteo_domain::coupon::{UserCoupon, UserCouponState};
 use jangteo_domain::order::{AppliedCoupon, OrderLine, OrderStatus};
-use jangteo_domain::{CouponId, Money, Order, OrderId, Payment, ProductId, Quantity, UserCouponId, UserId};
+use jangteo_domain::payment::Payment;
+use jangteo_domain::{CouponId, Money, Order, OrderId, ProductId, Quantity, UserCouponId, UserId};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -10,7 +11,6 @@ use super::*;
 use crate::outbox::{EventType, OutboxMessage};
 
 const SCHEMA: &str = include_str!("../../../../docs/events.schema.json");
-const LATER: DateTime<Utc> = DateTime::from_timestamp(86_400, 1_000).unwrap();
 const GUIDE: &str = include_str!("../../../../docs/events.md");
 
 /// The schema as it is published: whoever reads events must let pass what was added to them later.
@@ -32,7 +32,7 @@ fn strict() -> Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-fn order(coupon: bool) -> Order {
+fn paid(coupon: bool) -> Order {
     let money = Money::from_minor;
     Order {
         id: OrderId(5551),
@@ -62,18 +62,17 @@ fn issued(expires: bool) -> OutboxMessage {
         coupon: CouponId(2),
         ticket: 31,
         claimed_at: DateTime::UNIX_EPOCH,
-        expires_at: expires.then_some(LATER),
+        expires_at: expires.then(|| DateTime::UNIX_EPOCH + TimeDelta::microseconds(1)),
         state: UserCouponState::Claimed,
     };
     OutboxMessage::coupon_issued(&coupon, &"FLASH_5000".parse().unwrap())
 }
 
-fn cancelled(order: Order, reason: Option<&str>) -> OutboxMessage {
-    let mut payment = Payment::completed(order.id, order.paid, order.created_at);
-    let reason = reason.map(|reason| reason.parse().unwrap());
+fn cancelled(order: Order, at: DateTime<Utc>, reason: Option<CancelReason>) -> OutboxMessage {
+    let payment = Payment::completed(order.id, order.paid, order.created_at).cancel(reason, at).unwrap();
     OutboxMessage::order_cancelled(&Cancellation {
         order: order.cancel().unwrap(),
-        payment: payment.cancel(reason, LATER).unwrap(),
+        payment,
         ledger: None,
         returned: Vec::new(),
         restoration: None,
@@ -83,20 +82,18 @@ fn cancelled(order: Order, reason: Option<&str>) -> OutboxMessage {
 
 /// Events of a type, as they may be.
 fn events(event_type: EventType) -> [OutboxMessage; 2] {
-    let orders = [order(true), order(false)];
+    let at = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+    let shipped = |coupon| paid(coupon).ship().unwrap();
     match event_type {
-        EventType::OrderPaid => orders.map(|order| OutboxMessage::order_paid(&order)),
+        EventType::OrderPaid => [true, false].map(|coupon| OutboxMessage::order_paid(&paid(coupon))),
         EventType::OrderCancelled => {
-            let [one, other] = orders;
-            [cancelled(one, Some("마음이 바뀌었어요")), cancelled(other, None)]
+            [cancelled(paid(true), at, Some("늦음".parse().unwrap())), cancelled(paid(false), at, None)]
         }
         EventType::OrderShipped => {
-            orders.map(|order| OutboxMessage::order_shipped(&order.ship().unwrap(), LATER))
+            [true, false].map(|coupon| OutboxMessage::order_shipped(&shipped(coupon), at))
         }
-        EventType::OrderDelivered => orders.map(|order| {
-            let arrived = order.ship().unwrap().deliver().unwrap();
-            OutboxMessage::order_delivered(&arrived, LATER)
-        }),
+        EventType::OrderDelivered => [true, false]
+            .map(|coupon| OutboxMessage::order_delivered(&shipped(coupon).deliver().unwrap(), at)),
         EventType::CouponIssued => [issued(true), issued(false)],
     }
 }
