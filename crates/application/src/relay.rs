@@ -40,8 +40,6 @@ pub struct RelaySettings {
     pub poll: Duration,
     /// How long the platform may take to answer.
     pub timeout: Duration,
-    /// How long events are kept after they were sent.
-    pub retention: TimeDelta,
 }
 
 impl RelaySettings {
@@ -58,7 +56,7 @@ impl RelaySettings {
 
 /// After events that were not a full batch, more are gathered first: each round costs two transactions, however few
 /// events it has.
-const GATHERING: Duration = Duration::from_millis(20);
+const GATHERING: Duration = Duration::from_millis(100);
 /// The longest pause before an event's second attempt, and before any.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -67,9 +65,17 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(250);
 /// What is kept of an error, in characters.
 const LONGEST_ERROR: usize = 500;
 
+/// What a relay believes of the platform.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RelayStatus {
+    /// The platform is down: it is asked by single events only, and others wait.
+    pub breaker_open: bool,
+}
+
 /// Delivers events in the background.
 pub struct Relay {
     closing: watch::Sender<bool>,
+    status: watch::Receiver<RelayStatus>,
     running: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -83,8 +89,15 @@ impl Relay {
         settings: RelaySettings,
     ) -> Self {
         let (closing, closed) = watch::channel(false);
-        let rounds = Rounds { outbox, sink, clock, settings, closed, breaker: Breaker::new() };
-        Self { closing, running: Mutex::new(Some(tokio::spawn(rounds.run()))) }
+        let (tell, status) = watch::channel(RelayStatus::default());
+        let rounds = Rounds { outbox, sink, clock, settings, closed, tell, breaker: Breaker::new() };
+        Self { closing, status, running: Mutex::new(Some(tokio::spawn(rounds.run()))) }
+    }
+
+    /// As of its last round.
+    #[must_use]
+    pub fn status(&self) -> RelayStatus {
+        *self.status.borrow()
     }
 
     /// Delivers what is due, unless the platform is down, and ends.
@@ -113,6 +126,7 @@ struct Rounds {
     clock: Arc<dyn Clock>,
     settings: RelaySettings,
     closed: watch::Receiver<bool>,
+    tell: watch::Sender<RelayStatus>,
     breaker: Breaker,
 }
 
@@ -121,7 +135,9 @@ impl Rounds {
         loop {
             let round = AssertUnwindSafe(self.round()).catch_unwind().await;
             let round = round.unwrap_or_else(|_| Err(RepositoryError::Backend("it panicked".into())));
-            gauge!("jangteo_relay_breaker_open").set(f64::from(u8::from(self.breaker.is_open())));
+            let breaker_open = self.breaker.is_open();
+            gauge!("jangteo_relay_breaker_open").set(f64::from(u8::from(breaker_open)));
+            self.tell.send_replace(RelayStatus { breaker_open });
             let closing = *self.closed.borrow();
             match round {
                 Ok(Round::Full) if !self.breaker.is_open() => {}
@@ -227,8 +243,7 @@ impl Rounds {
         trial: bool,
     ) -> Settlement {
         let now = self.clock.now();
-        let mut settlement =
-            Settlement { kept_until: now + self.settings.retention, ..Settlement::default() };
+        let mut settlement = Settlement::default();
         for (event, outcome) in events.iter().zip(outcomes) {
             match outcome {
                 Ok(()) => {

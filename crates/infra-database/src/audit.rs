@@ -18,7 +18,7 @@ struct Rule {
     query: &'static str,
 }
 
-const RULES: [Rule; 21] = [
+const RULES: [Rule; 24] = [
     Rule {
         rule: "a wallet is the sum of its ledger entries",
         what: "wallet of user",
@@ -106,12 +106,42 @@ const RULES: [Rule; 21] = [
                 WHERE o.status IN ('PAID', 'SHIPPING', 'DELIVERED') AND (p.order_id IS NULL OR p.amount <> o.paid_amount)",
     },
     Rule {
-        rule: "every paid order has its events, numbered without gaps",
+        rule: "a payment was refunded if its order was cancelled, and no other was",
         what: "order",
-        query: "SELECT o.id AS id, COALESCE(e.last, 1) AS expected, COALESCE(e.events, 0) AS found FROM orders o \
-                LEFT JOIN (SELECT aggregate_id, COUNT(*) AS events, MAX(sequence) AS last FROM outbox \
-                WHERE aggregate = 'order' GROUP BY aggregate_id) e ON e.aggregate_id = o.id \
-                WHERE o.status <> 'PENDING' AND (e.events IS NULL OR e.events <> e.last)",
+        query: "SELECT o.id AS id, CASE WHEN o.status = 'CANCELLED' THEN 1 ELSE 0 END AS expected, \
+                CASE WHEN p.status = 'CANCELLED' THEN 1 ELSE 0 END AS found FROM payments p \
+                JOIN orders o ON o.id = p.order_id WHERE (o.status = 'CANCELLED' AND p.status = 'COMPLETED') \
+                OR (o.status <> 'CANCELLED' AND p.status = 'CANCELLED')",
+    },
+    Rule {
+        rule: "a payment's history is numbered without gaps and ends with its state",
+        what: "order",
+        query: "SELECT p.order_id AS id, COALESCE(l.last, 1) AS expected, COALESCE(l.changes, 0) AS found FROM payments p \
+                LEFT JOIN (SELECT order_id, COUNT(*) AS changes, MAX(sequence) AS last FROM payment_history \
+                GROUP BY order_id) l ON l.order_id = p.order_id \
+                LEFT JOIN payment_history h ON h.order_id = p.order_id AND h.sequence = l.last \
+                WHERE p.status <> COALESCE(h.to_status, 'PENDING') OR COALESCE(l.changes, 0) <> COALESCE(l.last, 0)",
+    },
+    // Only events that were sent are purged, and of an order the first before the others: what is left ends with the last.
+    Rule {
+        rule: "every paid order has its events, numbered without gaps, but for those purged after they were sent",
+        what: "order",
+        query: "SELECT o.id AS id, o.events AS expected, COALESCE(e.events, 0) AS found FROM orders o \
+                CROSS JOIN (SELECT MAX(events_purged_until) AS until FROM installation) purged \
+                LEFT JOIN (SELECT aggregate_id, COUNT(*) AS events, MIN(sequence) AS first, MAX(sequence) AS last \
+                FROM outbox WHERE aggregate = 'order' GROUP BY aggregate_id) e ON e.aggregate_id = o.id \
+                WHERE (e.events IS NOT NULL AND (e.last <> o.events OR e.events <> e.last - e.first + 1)) \
+                OR (COALESCE(e.first, 2) > 1 AND o.events > 0 \
+                AND (purged.until IS NULL OR o.created_at > purged.until)) \
+                OR (o.events < 1 AND o.status IN ('PAID', 'SHIPPING', 'DELIVERED'))",
+    },
+    Rule {
+        rule: "a customer's coupon has the event of its issue, unless it was purged after it was sent",
+        what: "user coupon",
+        query: "SELECT u.id AS id, 1 AS expected, 0 AS found FROM user_coupons u \
+                CROSS JOIN (SELECT MAX(events_purged_until) AS until FROM installation) purged \
+                LEFT JOIN outbox e ON e.aggregate = 'user_coupon' AND e.aggregate_id = u.id AND e.sequence = 1 \
+                WHERE e.id IS NULL AND (purged.until IS NULL OR u.claimed_at > purged.until)",
     },
     Rule {
         rule: "a coupon counts those that were issued, and never more than there are",

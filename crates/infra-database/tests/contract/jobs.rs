@@ -12,13 +12,14 @@ use jangteo_application::jobs::{
     ExpireCoupons, Holder, Job, JobError, JobLeases, Lease, LeaseLost, PurgeKeys, Scheduler,
     SchedulerSettings,
 };
+use jangteo_application::outbox::OutboxMessage;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::{Clock, Database, SystemClock};
 use jangteo_domain::coupon::{CouponFault, UserCoupon, UserCouponState};
 use jangteo_domain::{CouponId, UserCouponId, UserId};
 use jangteo_infra_database::Store;
 
-use crate::support::{Shop, batcher, claim, order, request};
+use crate::support::{Shop, batcher, claim, code, order, request};
 
 crate::on_both_databases! {
     coupons_expire_in_batches_each_with_its_history
@@ -105,6 +106,7 @@ async fn a_coupon_expires_at_its_moment_and_not_before(shop: Shop) {
         state: UserCouponState::Claimed,
     };
     let mut uow = shop.store.begin().await.unwrap();
+    uow.outbox().append(&[OutboxMessage::coupon_issued(&coupon, &code("TENTH"))]).await.unwrap();
     uow.coupons().issue(&[coupon]).await.unwrap();
     uow.commit().await.unwrap();
     assert_eq!(run(&shop.store, &ExpireCoupons, end - TimeDelta::microseconds(1)).await, [0]);
