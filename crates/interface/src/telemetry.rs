@@ -29,11 +29,13 @@ pub fn start_logging(settings: &Settings) -> anyhow::Result<()> {
     started.map_err(|error| anyhow::anyhow!(error))
 }
 
-/// At `info` alone, migrations and the HTTP server tell about every step of their start. Whoever names modules, or asks
-/// for more than `info`, gets what was asked for.
+/// At `info` alone, migrations and the HTTP server tell about every step of their start, and of a certificate that is not
+/// trusted every connection would tell. Whoever names modules, or asks for more than `info`, gets what was asked for.
 fn directives(filter: &str) -> String {
     match filter.parse::<LevelFilter>() {
-        Ok(LevelFilter::INFO) => format!("{filter},sea_orm_migration=warn,actix_server=warn"),
+        Ok(LevelFilter::INFO) => {
+            format!("{filter},sea_orm_migration=warn,actix_server=warn,rustls_platform_verifier=off")
+        }
         _ => filter.to_owned(),
     }
 }
@@ -65,7 +67,10 @@ mod tests {
 
     #[test]
     fn only_the_plain_info_level_leaves_the_steps_of_starting_out() {
-        assert_eq!(directives("info"), "info,sea_orm_migration=warn,actix_server=warn");
+        assert_eq!(
+            directives("info"),
+            "info,sea_orm_migration=warn,actix_server=warn,rustls_platform_verifier=off"
+        );
         for asked in ["debug", "warn", "info,sea_orm_migration=info"] {
             assert_eq!(directives(asked), asked);
         }

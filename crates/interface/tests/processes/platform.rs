@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::server::{Process, Program};
+use crate::server::{Process, Program, client};
 
 pub(crate) struct Platform {
     address: SocketAddr,
@@ -21,7 +21,7 @@ impl Platform {
         let address = free.local_addr().expect("its address");
         drop(free);
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut platform = Self { address, flags, process: None, client: Client::new() };
+        let mut platform = Self { address, flags, process: None, client: client() };
         platform.restart(program).await;
         platform
     }
