@@ -1,7 +1,7 @@
 //! The program and its servers as child processes.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -51,13 +51,18 @@ impl Program {
         Process::start(self.command().arg("worker"))
     }
 
+    /// The same, telling of itself at an address.
+    pub(crate) fn work_at(&self, address: SocketAddr) -> Process {
+        Process::start(self.command().args(["worker", "--listen", &address.to_string()]))
+    }
+
     /// A server that is ready.
     pub(crate) async fn serve(&self) -> Server {
         self.serve_with(&[]).await
     }
 
     pub(crate) async fn serve_with(&self, flags: &[&str]) -> Server {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
+        let free = free_address();
         let log = self.folder.path().join(format!("{}.log", free.port()));
         let mut command = self.command();
         command.args(["serve", "--no-demo", "--listen", &free.to_string()]).args(flags);
@@ -73,6 +78,11 @@ impl Program {
         }
         panic!("the server did not become ready");
     }
+}
+
+/// An address that nobody listened on a moment ago.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address")
 }
 
 /// The program as it runs; it ends with its owner.
