@@ -59,9 +59,9 @@ pub struct Application {
     shutdown_timeout: Duration,
 }
 
-/// Stops an [`Application`] from elsewhere.
+/// Stops an [`Application`] or a [`Platform`](crate::Platform) from elsewhere.
 #[derive(Debug, Clone)]
-pub struct StopHandle(watch::Sender<bool>);
+pub struct StopHandle(pub(crate) watch::Sender<bool>);
 
 impl StopHandle {
     /// Has it stop accepting, finish what it has begun, and end.

@@ -17,6 +17,7 @@ mod audit;
 mod demo;
 mod migrate;
 mod output;
+mod platform;
 mod seed;
 mod serve;
 mod signals;
@@ -44,6 +45,7 @@ Examples:
   jangteo --database-url mysql://shop:secret@db/shop worker
   jangteo seed --users 1000 --products 200 --stock 1000000 --balance 1000000 --coupon WELCOME10:PERCENT:10:1000
   jangteo audit --json
+  jangteo platform --file events.db          a data platform that receives events on http://127.0.0.1:8090/events
 
 Settings: defaults, then jangteo.toml (or --config FILE), then JANGTEO_* variables, then flags. All of them are listed
 in docs/configuration.md.";
@@ -74,6 +76,8 @@ enum Command {
     Audit(audit::Arguments),
     /// Print the OpenAPI document
     Openapi,
+    /// Be the data platform: receive events and tell whether all came, for demonstrations, tests and benchmarks
+    Platform(platform::Arguments),
 }
 
 impl Cli {
@@ -91,6 +95,7 @@ impl Cli {
             Command::Seed(arguments) => Box::pin(seed::run(&sources(None), &arguments)).await,
             Command::Audit(arguments) => return Box::pin(audit::run(&sources(None), arguments)).await,
             Command::Openapi => print_openapi(),
+            Command::Platform(arguments) => Box::pin(platform::run(arguments)).await,
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
