@@ -21,7 +21,7 @@ mod platform;
 
 use outbox::Outbox;
 pub(crate) use platform::Delivery;
-use platform::{Platform, Summary};
+use platform::Platform;
 
 /// Of the rate at saturation.
 const HALF: f64 = 0.5;
@@ -194,11 +194,6 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    fn delivered(waiting: u64, drained_in: Duration, summary: &Summary) -> Self {
-        let (delivery, duplicates) = (Some(summary.delivery()), summary.duplicates);
-        Self { waiting, drained_in: Some(drained_in), delivery, duplicates }
-    }
-
     /// Events delivered per second once no orders were placed any more.
     pub(crate) fn draining_rate(&self) -> Option<f64> {
         Some(self.waiting as f64 / self.drained_in?.as_secs_f64())
@@ -265,25 +260,15 @@ impl Shop<'_> {
         let busy = CpuTime::busy_since(before);
         placed += tally.good();
         let waiting = self.outbox.waiting().await?;
-        let events = match (relay, &destination.platform) {
-            (Relay::To(_), Some(platform)) => {
-                let drained_in = self.outbox.drained(platform, placed, || server.check()).await?;
-                let summary = platform.summary().await?;
-                summary.check(placed)?;
-                Events::delivered(waiting, drained_in, &summary)
-            }
-            _ => {
-                ensure!(waiting == placed, "{placed} orders were placed, and {waiting} events wait");
-                Events { waiting, ..Events::default() }
-            }
+        let events = if let Relay::To(_) = relay {
+            self.deliver(&destination, placed, Instant::now(), || server.check()).await?
+        } else {
+            ensure!(waiting == placed, "{placed} orders were placed, and {waiting} events wait");
+            Events::default()
         };
-        let outcome = Outcome {
-            figures: tally.figures(),
-            memory: server.memory(),
-            busy,
-            events: Some(events),
-            ..Outcome::default()
-        };
+        let events = Some(Events { waiting, ..events });
+        let (figures, memory) = (tally.figures(), server.memory());
+        let outcome = Outcome { figures, memory, busy, events, ..Outcome::default() };
         server.stop().await?;
         Ok((placed, outcome))
     }
@@ -291,7 +276,6 @@ impl Shop<'_> {
     /// Orders without a relay; the figures are theirs, and the processors in use those while the events are delivered.
     async fn sell_and_deliver_later(self, channel: Channel, workers: usize) -> Result<(u64, Outcome)> {
         let destination = Destination::of(Relay::To(channel), self.binary).await?;
-        let platform = destination.platform.as_ref().context("events have somewhere to go")?;
         let server =
             Server::start(self.binary, &self.database.url, &["--no-worker"], &Settings::new()).await?;
         let tally = self.load(&server, Pace::Unbounded).await?;
@@ -304,16 +288,31 @@ impl Shop<'_> {
         let started = Instant::now();
         let mut workers: Vec<Program> =
             (0..workers).map(|_| self.worker(&destination)).collect::<Result<_>>()?;
-        self.outbox.drained(platform, placed, || workers.iter_mut().try_for_each(Program::check)).await?;
-        let drained_in = started.elapsed();
+        let all_work = || workers.iter_mut().try_for_each(Program::check);
+        let events = self.deliver(&destination, placed, started, all_work).await?;
         let busy = CpuTime::busy_since(before);
         for worker in workers {
             worker.stop().await?;
         }
-        let summary = platform.summary().await?;
-        summary.check(placed)?;
-        let events = Some(Events::delivered(waiting, drained_in, &summary));
+        let events = Some(Events { waiting, ..events });
         Ok((placed, Outcome { figures: tally.figures(), busy, events, ..Outcome::default() }))
+    }
+
+    /// Waits until the platform has the events of so many orders, each once, as long as the check holds.
+    async fn deliver(
+        self,
+        destination: &Destination,
+        orders: u64,
+        started: Instant,
+        check: impl FnMut() -> Result<()>,
+    ) -> Result<Events> {
+        let platform = destination.platform.as_ref().context("events have somewhere to go")?;
+        self.outbox.drained(platform, orders, check).await?;
+        let drained_in = Some(started.elapsed());
+        let summary = platform.summary().await?;
+        summary.check(orders)?;
+        let (delivery, duplicates) = (Some(summary.delivery()), summary.duplicates);
+        Ok(Events { drained_in, delivery, duplicates, ..Events::default() })
     }
 
     /// The first event makes connections, and a topic perhaps. That happens once in the life of a platform.
@@ -322,8 +321,7 @@ impl Shop<'_> {
         let lengths = Lengths { warm_up: Duration::ZERO, measured: A_MOMENT };
         let once = Pace::PerSecond(1.0 / A_MOMENT.as_secs_f64());
         let first = Self { lengths, ..self }.load(server, once).await?.good();
-        let platform = destination.platform.as_ref().context("events have somewhere to go")?;
-        self.outbox.drained(platform, first, || Ok(())).await?;
+        self.deliver(destination, first, Instant::now(), || Ok(())).await?;
         Ok(first)
     }
 
