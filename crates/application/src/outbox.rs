@@ -108,8 +108,12 @@ pub trait OutboxRepository: Send {
     /// number already.
     async fn append(&mut self, messages: &[OutboxMessage]) -> Result<(), RepositoryError>;
 
-    /// Forgets events that were sent and are kept no longer, at most so many, and says how many those were.
-    async fn purge_sent(&mut self, now: DateTime<Utc>, at_most: usize) -> Result<usize, RepositoryError>;
+    /// Forgets events that were sent before a moment, at most so many, and says how many those were.
+    async fn purge_sent(
+        &mut self,
+        sent_before: DateTime<Utc>,
+        at_most: usize,
+    ) -> Result<usize, RepositoryError>;
 }
 
 /// An event as it is stored. Nothing of it has been looked into: whatever it holds, it can be taken and given back.
@@ -147,8 +151,7 @@ pub struct Leased {
 pub struct Settlement {
     /// The platform has them.
     pub sent: Vec<i64>,
-    /// How long those are kept.
-    pub kept_until: DateTime<Utc>,
+
     /// The platform has not got them.
     pub failed: Vec<FailedEvent>,
     /// They were not tried: they wait as before.

@@ -26,28 +26,32 @@ impl OutboxRepository for Transaction {
     }
 
     /// The ids first, from the index: a DELETE by time might wait for events that are being delivered.
-    async fn purge_sent(&mut self, now: DateTime<Utc>, at_most: usize) -> Result<usize, RepositoryError> {
-        let now = moment_value(self.writes.backend(), now);
+    async fn purge_sent(
+        &mut self,
+        sent_before: DateTime<Utc>,
+        at_most: usize,
+    ) -> Result<usize, RepositoryError> {
+        let sent_before = moment_value(self.writes.backend(), sent_before);
         let transaction = self.up_to_date().await?;
-        let due: Vec<(i64, DateTime<Utc>)> = outbox::Entity::find()
+        let old: Vec<(i64, DateTime<Utc>)> = outbox::Entity::find()
             .select_only()
             .columns([outbox::Column::Id, outbox::Column::CreatedAt])
             .filter(outbox::Column::Status.eq("SENT"))
-            .filter(outbox::Column::DueAt.lte(now))
-            .order_by_asc(outbox::Column::DueAt)
+            .filter(outbox::Column::StatusAt.lt(sent_before))
+            .order_by_asc(outbox::Column::StatusAt)
             .limit(at_most as u64)
             .into_tuple()
             .all(transaction)
             .await
             .map_err(failed)?;
-        for list in padded(due.iter().map(|(id, _)| *id)) {
+        for list in padded(old.iter().map(|(id, _)| *id)) {
             let purge = outbox::Entity::delete_many().filter(outbox::Column::Id.is_in(list));
             purge.exec(transaction).await.map_err(failed)?;
         }
-        if let Some(until) = due.iter().map(|(_, created_at)| *created_at).max() {
+        if let Some(until) = old.iter().map(|(_, created_at)| *created_at).max() {
             self.note_purged(until);
         }
-        Ok(due.len())
+        Ok(old.len())
     }
 }
 
@@ -80,9 +84,8 @@ fn row(message: &OutboxMessage) -> Result<outbox::ActiveModel, RepositoryError> 
         payload: Set(message.payload.clone()),
         status: NotSet,
         attempts: NotSet,
-        due_at: Set(Some(message.at)),
+        status_at: Set(Some(message.at)),
         last_error: NotSet,
         created_at: Set(message.at),
-        sent_at: NotSet,
     })
 }

@@ -47,7 +47,9 @@ impl Worker {
 }
 
 fn scheduler(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> Scheduler {
-    let jobs: Vec<Box<dyn Job>> = vec![Box::new(ExpireCoupons), Box::new(PurgeKeys), Box::new(PurgeEvents)];
+    let retention = TimeDelta::hours(settings.events_retention_hours.into());
+    let jobs: Vec<Box<dyn Job>> =
+        vec![Box::new(ExpireCoupons), Box::new(PurgeKeys), Box::new(PurgeEvents { retention })];
     let leases: Arc<dyn JobLeases> = Arc::new(store.clone());
     let interval = Duration::from_millis(settings.job_interval_ms.get());
     let settings = SchedulerSettings { holder: this_process(), interval, lease: interval * LEASE };
@@ -60,7 +62,6 @@ async fn relay(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> an
         max_attempts: settings.events_max_attempts.get(),
         poll: Duration::from_millis(settings.events_poll_ms.get()),
         timeout: Duration::from_millis(settings.events_timeout_ms.get()),
-        retention: TimeDelta::hours(settings.events_retention_hours.into()),
     };
     let outbox: Arc<dyn Outbox> = Arc::new(store.clone());
     Ok(Relay::start(outbox, Arc::new(LogSink), Arc::clone(clock), settings))
