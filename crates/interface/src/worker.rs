@@ -9,9 +9,9 @@ use jangteo_application::jobs::{
     ExpireCoupons, Holder, Job, JobLeases, PurgeEvents, PurgeKeys, Scheduler, SchedulerSettings,
 };
 use jangteo_application::outbox::Outbox;
-use jangteo_application::{Clock, Relay, RelaySettings};
+use jangteo_application::{Clock, EventSink, Relay, RelaySettings};
 use jangteo_infra_database::Store;
-use jangteo_infra_events::LogSink;
+use jangteo_infra_events::{SinkSettings, connect};
 
 use crate::config::Settings;
 
@@ -57,6 +57,7 @@ fn scheduler(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> Sche
 }
 
 async fn relay(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> anyhow::Result<Relay> {
+    let sink = sink(settings, clock)?;
     let settings = RelaySettings {
         source: format!("urn:jangteo:{}", store.installation().await.context(NO_NAME)?),
         max_attempts: settings.events_max_attempts.get(),
@@ -64,7 +65,22 @@ async fn relay(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> an
         timeout: Duration::from_millis(settings.events_timeout_ms.get()),
     };
     let outbox: Arc<dyn Outbox> = Arc::new(store.clone());
-    Ok(Relay::start(outbox, Arc::new(LogSink), Arc::clone(clock), settings))
+    Ok(Relay::start(outbox, sink, Arc::clone(clock), settings))
+}
+
+fn sink(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn EventSink>> {
+    let platform = SinkSettings {
+        destination: settings.events.clone(),
+        headers: settings.events_headers.clone(),
+        timeout: Duration::from_millis(settings.events_timeout_ms.get()),
+        http_batch: settings.events_http_batch,
+        http_secret: settings.events_http_secret.clone(),
+        kafka: settings.events_kafka.clone(),
+    };
+    let connected = connect(&platform, Arc::clone(clock));
+    let sink = connected.with_context(|| format!("events cannot be sent to {}", settings.events))?;
+    tracing::info!(platform = %settings.events, "events are sent");
+    Ok(sink)
 }
 
 const NO_NAME: &str = "the database does not tell its name, which events carry";
