@@ -25,6 +25,7 @@ mod m20261121_000002_tickets;
 mod m20261121_000003_jobs;
 mod m20261121_000004_coupon_reads;
 mod m20261121_000005_delivery;
+mod m20261121_000006_told_orders;
 mod table;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_jobs::Migration),
             Box::new(m20261121_000004_coupon_reads::Migration),
             Box::new(m20261121_000005_delivery::Migration),
+            Box::new(m20261121_000006_told_orders::Migration),
         ]
     }
 }

@@ -24,6 +24,33 @@ pub struct CloudEvent {
 #[error("the event's payload is not JSON: {0}")]
 pub struct Malformed(#[from] serde_json::Error);
 
+/// How an event is called outside, wherever it is seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventName {
+    /// Names the event, in every copy of it.
+    pub id: String,
+    /// What happened, with the version of its schema.
+    pub event_type: String,
+    /// What it is about.
+    pub subject: String,
+}
+
+impl EventName {
+    /// Of an event as it is stored.
+    #[must_use]
+    pub fn new(aggregate: Aggregate, aggregate_id: i64, sequence: i64, event_type: &str) -> Self {
+        let (name, path) = match aggregate {
+            Aggregate::Order => ("order", "orders"),
+            Aggregate::UserCoupon => ("user-coupon", "user-coupons"),
+        };
+        Self {
+            id: format!("{name}-{aggregate_id}-{sequence}"),
+            event_type: format!("jangteo.{event_type}.v{VERSION}"),
+            subject: format!("{path}/{aggregate_id}"),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Envelope<'a> {
     specversion: &'static str,
@@ -31,7 +58,7 @@ struct Envelope<'a> {
     source: &'a str,
     #[serde(rename = "type")]
     event_type: &'a str,
-    subject: String,
+    subject: &'a str,
     time: Moment,
     datacontenttype: &'static str,
     /// An extension, and so a text.
@@ -46,19 +73,15 @@ impl CloudEvent {
     /// # Errors
     /// [`Malformed`] when what is stored is not JSON.
     pub fn new(event: &StoredEvent, source: &str) -> Result<Self, Malformed> {
-        let (name, path) = match event.aggregate {
-            Aggregate::Order => ("order", "orders"),
-            Aggregate::UserCoupon => ("user-coupon", "user-coupons"),
-        };
-        let id = format!("{name}-{}-{}", event.aggregate_id, event.sequence);
+        let EventName { id, event_type, subject } =
+            EventName::new(event.aggregate, event.aggregate_id, event.sequence, &event.event_type);
         let key = event.aggregate_id.to_string();
-        let event_type = format!("jangteo.{}.v{VERSION}", event.event_type);
         let json = to_json(&Envelope {
             specversion: "1.0",
             id: &id,
             source,
             event_type: &event_type,
-            subject: format!("{path}/{}", event.aggregate_id),
+            subject: &subject,
             time: Moment(event.at),
             datacontenttype: "application/json",
             sequence: event.sequence.to_string(),
@@ -71,3 +94,6 @@ impl CloudEvent {
 
 /// Of the schema of events. It grows when a receiver of the one before could not read them.
 const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -6,17 +6,19 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | a use case | [`place_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`] |
+//! | a use case | [`place_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`] |
 //! | how commands share a transaction | [`batcher`], [`operation`] |
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform, and how | [`outbox`], [`relay`], [`cloud_event`] |
+//! | what operators see of it, and what they can do | [`outbox_queries`], [`outbox_watch`], [`redelivery`] |
 //! | what is done now and then, by one instance | [`jobs`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
 
 pub mod audit;
 pub mod batcher;
 pub mod cache;
+pub mod cancel_orders;
 pub mod charge_wallets;
 pub mod claim_coupons;
 pub mod clock;
@@ -26,14 +28,18 @@ pub mod contracts;
 pub mod coupon_claims;
 pub mod coupon_gate;
 pub mod event_sink;
+pub mod fulfil_orders;
 pub mod idempotency;
 pub mod ids;
 pub mod jobs;
 pub mod operation;
 pub mod outbox;
+pub mod outbox_queries;
+pub mod outbox_watch;
 pub mod place_orders;
 pub mod queries;
 pub mod rate_limit;
+pub mod redelivery;
 pub mod register_users;
 pub mod relay;
 pub mod seeding;
@@ -52,6 +58,9 @@ pub use event_sink::EventSink;
 pub use idempotency::IdempotencyKey;
 pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};
+pub use outbox_queries::OutboxQueries;
+pub use outbox_watch::OutboxWatch;
 pub use rate_limit::RateLimiter;
+pub use redelivery::Redeliverer;
 pub use relay::{Relay, RelaySettings};
 pub use unit_of_work::{Database, UnitOfWork};

@@ -65,9 +65,17 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(250);
 /// What is kept of an error, in characters.
 const LONGEST_ERROR: usize = 500;
 
+/// What a relay believes of the platform.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RelayStatus {
+    /// The platform is down: it is asked by single events only, and others wait.
+    pub breaker_open: bool,
+}
+
 /// Delivers events in the background.
 pub struct Relay {
     closing: watch::Sender<bool>,
+    status: watch::Receiver<RelayStatus>,
     running: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -81,8 +89,15 @@ impl Relay {
         settings: RelaySettings,
     ) -> Self {
         let (closing, closed) = watch::channel(false);
-        let rounds = Rounds { outbox, sink, clock, settings, closed, breaker: Breaker::new() };
-        Self { closing, running: Mutex::new(Some(tokio::spawn(rounds.run()))) }
+        let (tell, status) = watch::channel(RelayStatus::default());
+        let rounds = Rounds { outbox, sink, clock, settings, closed, tell, breaker: Breaker::new() };
+        Self { closing, status, running: Mutex::new(Some(tokio::spawn(rounds.run()))) }
+    }
+
+    /// As of its last round.
+    #[must_use]
+    pub fn status(&self) -> RelayStatus {
+        *self.status.borrow()
     }
 
     /// Delivers what is due, unless the platform is down, and ends.
@@ -111,6 +126,7 @@ struct Rounds {
     clock: Arc<dyn Clock>,
     settings: RelaySettings,
     closed: watch::Receiver<bool>,
+    tell: watch::Sender<RelayStatus>,
     breaker: Breaker,
 }
 
@@ -119,7 +135,9 @@ impl Rounds {
         loop {
             let round = AssertUnwindSafe(self.round()).catch_unwind().await;
             let round = round.unwrap_or_else(|_| Err(RepositoryError::Backend("it panicked".into())));
-            gauge!("jangteo_relay_breaker_open").set(f64::from(u8::from(self.breaker.is_open())));
+            let breaker_open = self.breaker.is_open();
+            gauge!("jangteo_relay_breaker_open").set(f64::from(u8::from(breaker_open)));
+            self.tell.send_replace(RelayStatus { breaker_open });
             let closing = *self.closed.borrow();
             match round {
                 Ok(Round::Full) if !self.breaker.is_open() => {}

@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// What a 64-bit integer is called in a CAST.
-    fn big_integer(&self) -> &'static str {
+    pub(crate) fn big_integer(&self) -> &'static str {
         match self.kind() {
             crate::DatabaseKind::Sqlite => "INTEGER",
             crate::DatabaseKind::MySql => "SIGNED",

@@ -1,7 +1,8 @@
 //! SeaORM behind the ports of [`jangteo_application`]: SQLite and MySQL/MariaDB.
 //!
 //! [`Store`] is the way in. Writes go through one `transaction`, with a file per aggregate; reads that need no
-//! transaction are in `catalogue_queries`, `coupon_queries` and `customer_queries`.
+//! transaction are in `catalogue_queries`, `coupon_queries`, `customer_queries` and
+//! `outbox_queries`.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -30,8 +31,10 @@ mod idempotency;
 mod job_leases;
 mod literal;
 mod order;
+mod order_details;
 mod outbox;
 mod outbox_leases;
+mod outbox_queries;
 mod product;
 mod rows;
 mod schema;

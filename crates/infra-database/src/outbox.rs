@@ -1,10 +1,10 @@
-//! Events waiting for the data platform: how they get there. [`crate::outbox_leases`] is how they leave.
+//! Events waiting for the data platform: how they get there, and there again. [`crate::outbox_leases`] is how they leave.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use jangteo_application::outbox::{OutboxMessage, OutboxRepository};
+use jangteo_application::outbox::{EventStatus, OutboxMessage, OutboxRepository};
 use jangteo_domain::RepositoryError;
-use sea_orm::sea_query::{Expr, Func};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect,
 };
@@ -12,7 +12,7 @@ use sea_orm::{
 use crate::entity::{installation, outbox};
 use crate::error::failed;
 use crate::literal::moment_value;
-use crate::rows::aggregate;
+use crate::rows::{aggregate, read_event_status, sequence};
 use crate::statement::padded;
 use crate::transaction::Transaction;
 
@@ -53,6 +53,43 @@ impl OutboxRepository for Transaction {
         }
         Ok(old.len())
     }
+
+    async fn lock_status(&mut self, id: i64) -> Result<Option<EventStatus>, RepositoryError> {
+        let event = outbox::Entity::find_by_id(id).lock_exclusive();
+        let status = event.select_only().column(outbox::Column::Status).into_tuple::<String>();
+        let status = status.one(self.up_to_date().await?).await.map_err(failed)?;
+        Ok(status.map(|status| read_event_status(id, &status)).transpose()?)
+    }
+
+    /// What waits already keeps its place; the error of the last attempt stays, for whoever looks.
+    async fn deliver_again(
+        &mut self,
+        ids: &[i64],
+        only: &[EventStatus],
+        now: DateTime<Utc>,
+    ) -> Result<usize, RepositoryError> {
+        let now = moment_value(self.writes.backend(), now);
+        let transaction = self.up_to_date().await?;
+        let mut again = 0;
+        for list in padded(ids.iter().copied()) {
+            let update = outbox::Entity::update_many()
+                .col_expr(outbox::Column::Status, Expr::val(EventStatus::Pending.name()))
+                .col_expr(outbox::Column::Attempts, Expr::val(0))
+                .col_expr(outbox::Column::StatusAt, Expr::val(now.clone()))
+                .filter(outbox::Column::Id.is_in(list))
+                .filter(has_status(Expr::col(outbox::Column::Status), only));
+            again += update.exec(transaction).await.map_err(failed)?.rows_affected;
+        }
+        self.appends = true;
+        usize::try_from(again).map_err(|error| RepositoryError::Backend(error.into()))
+    }
+}
+
+/// In a form that no index serves: whoever asks knows the rows by their ids, and MariaDB might rather find, and lock, all
+/// that have the status.
+pub(crate) fn has_status(status: SimpleExpr, one_of: &[EventStatus]) -> SimpleExpr {
+    let names = one_of.iter().map(|status| status.name());
+    SimpleExpr::from(Func::coalesce([status, Expr::val("")])).is_in(names)
 }
 
 impl Transaction {
@@ -74,12 +111,11 @@ impl Transaction {
 }
 
 fn row(message: &OutboxMessage) -> Result<outbox::ActiveModel, RepositoryError> {
-    let sequence = i32::try_from(message.sequence).map_err(|error| RepositoryError::Backend(error.into()))?;
     Ok(outbox::ActiveModel {
         id: NotSet,
         aggregate: Set(aggregate(message.aggregate).to_owned()),
         aggregate_id: Set(message.aggregate_id),
-        sequence: Set(sequence),
+        sequence: Set(sequence(message.sequence)?),
         event_type: Set(message.event_type.name().to_owned()),
         payload: Set(message.payload.clone()),
         status: NotSet,

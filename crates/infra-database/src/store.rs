@@ -65,7 +65,7 @@ struct Pools {
     writers: DatabaseConnection,
     readers: DatabaseConnection,
     ids: IdBlocks,
-    /// Told when events were appended.
+    /// Told when there are events to deliver.
     news: Arc<Notify>,
     clock: Arc<dyn Clock>,
 }

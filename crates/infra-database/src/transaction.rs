@@ -23,7 +23,7 @@ pub(crate) struct Transaction {
     raw: DatabaseTransaction,
     /// Writes that are not sent yet.
     pub(crate) writes: Script,
-    /// Whether there are events among them.
+    /// Whether there are events to deliver among them.
     pub(crate) appends: bool,
     /// Told of events once they are there for all to see.
     news: Arc<Notify>,

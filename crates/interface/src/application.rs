@@ -11,8 +11,10 @@ use anyhow::Context;
 use chrono::TimeDelta;
 use futures::future::OptionFuture;
 use jangteo_application::cache::SharedCache;
+use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
+use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::operation::Executor;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
@@ -43,7 +45,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 4;
+const WRITING_OPERATIONS: u32 = 6;
 /// Who else writes: id blocks, and the gate before coupons when it is opened and when tickets come back.
 const OTHER_WRITERS: u32 = 3;
 
@@ -172,7 +174,14 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
     if tokio::time::timeout(patience, handle.stop(true)).await.is_err() {
         tracing::warn!("some clients have not taken their answers");
     }
-    tokio::join!(shop.orders.drain(), shop.charges.drain(), shop.claims.drain(), shop.registrations.drain());
+    tokio::join!(
+        shop.orders.drain(),
+        shop.cancellations.drain(),
+        shop.fulfilments.drain(),
+        shop.charges.drain(),
+        shop.claims.drain(),
+        shop.registrations.drain(),
+    );
 }
 
 /// Connects to the database of the settings.
@@ -235,6 +244,8 @@ fn open(
     let charging = ChargeWallets { policy: settings.wallet_policy() };
     Shop {
         orders: start(PlaceOrders, store, &clock, batches),
+        cancellations: start(CancelOrders, store, &clock, batches),
+        fulfilments: start(FulfilOrders, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
         claims: CouponClaims::start(
             coupon_gate(settings, redis.as_ref()),

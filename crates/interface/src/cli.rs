@@ -15,6 +15,7 @@ use crate::http;
 
 mod audit;
 mod demo;
+mod health;
 mod migrate;
 mod output;
 mod platform;
@@ -74,6 +75,8 @@ enum Command {
     Seed(seed::Arguments),
     /// Check that money, stock and coupons add up: exit code 0 clean, 1 violations, 2 could not check
     Audit(audit::Arguments),
+    /// Ask a running process whether it is well: exit code 0 when it is; for containers
+    Health(health::Arguments),
     /// Print the OpenAPI document
     Openapi,
     /// Be the data platform: receive events and tell whether all came, for demonstrations, tests and benchmarks
@@ -94,6 +97,7 @@ impl Cli {
             Command::Migrate(direction) => Box::pin(migrate::run(&sources(None), direction)).await,
             Command::Seed(arguments) => Box::pin(seed::run(&sources(None), &arguments)).await,
             Command::Audit(arguments) => return Box::pin(audit::run(&sources(None), arguments)).await,
+            Command::Health(arguments) => health::run(&arguments),
             Command::Openapi => print_openapi(),
             Command::Platform(arguments) => Box::pin(platform::run(arguments)).await,
         };

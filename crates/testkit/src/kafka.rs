@@ -13,7 +13,9 @@ pub struct KafkaOptions {
     /// Keep what was acknowledged, so that a killed broker finds it all again. Otherwise it comes back empty, without
     /// topics, and knows no producer any more.
     ///
-    /// On this machine it takes a Tansu that was built for it, which the one from Python's package index was not.
+    /// On this machine it takes a Tansu that was built for it, which the one from Python's package index was not. Its
+    /// storage fails for good, until a restart, when an idempotent producer goes on after its messages timed out: let
+    /// them wait longer than the broker is away.
     pub durable: bool,
 }
 

@@ -255,10 +255,12 @@ async fn while_the_platform_is_down_single_events_ask_for_it_and_none_is_given_u
     let attempts =
         |shelf: &Shelf| shelf.rows.lock().unwrap().values().map(|row| row.event.attempts).collect::<Vec<_>>();
     assert_eq!(attempts(&shelf).iter().sum::<u32>(), 10);
+    assert!(relay.status().breaker_open);
     platform.down.store(false, Ordering::SeqCst);
     shelf.until_all_are("SENT").await;
     relay.drain().await;
     assert_eq!(platform.got().len(), 20);
+    assert!(!relay.status().breaker_open);
 }
 
 #[tokio::test]

@@ -18,7 +18,8 @@ use utoipa_swagger_ui::Config;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
-    audit, coupon_history, coupon_offers, coupons, operations, orders, products, statistics, users, wallets,
+    audit, coupon_history, coupon_offers, coupons, operations, order_changes, orders, products, statistics,
+    users, wallets,
 };
 
 const DOCUMENT: &str = "/openapi.json";
@@ -44,6 +45,7 @@ const DOCUMENT: &str = "/openapi.json";
         orders::list,
         orders::place,
         orders::order,
+        order_changes::cancel,
         wallets::wallet,
         wallets::charge,
         wallets::ledger,
@@ -56,6 +58,8 @@ const DOCUMENT: &str = "/openapi.json";
         users::me,
         statistics::popular,
         statistics::best_sellers,
+        order_changes::ship,
+        order_changes::deliver,
         audit::audit,
         operations::live,
         operations::ready,

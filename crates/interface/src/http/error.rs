@@ -93,6 +93,8 @@ pub(crate) enum Problem {
     },
     KeyReused,
     EmailTaken,
+    /// The order does not allow this where it stands.
+    OrderStatus(&'static str),
     CouponInvalid,
     OutOfStock,
     InsufficientBalance,
@@ -123,7 +125,7 @@ impl Problem {
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
             Self::TooManyRequests { .. } => ErrorCode::RateLimited,
-            Self::KeyReused | Self::EmailTaken => ErrorCode::Conflict,
+            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) => ErrorCode::Conflict,
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
             Self::InsufficientBalance => ErrorCode::InsufficientBalance,
@@ -170,6 +172,8 @@ pub(crate) enum Reason {
     BelowMinimum { minimum: Money },
     Profile(ProfileError),
     EmailTaken,
+    NotALine { longest: usize },
+    OrderStatus(&'static str),
     LimitExceeded { balance: Money, maximum: Money },
     Order(OrderFault),
     Coupon(CouponFault),
@@ -454,6 +458,8 @@ impl Reason {
             | Self::Amount(_)
             | Self::Profile(_)
             | Self::EmailTaken
+            | Self::NotALine { .. }
+            | Self::OrderStatus(_)
             | Self::Coupon(_)
             | Self::Claim(_) => Figures::default(),
         }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use chrono::{SecondsFormat, TimeDelta};
 use futures::{StreamExt, stream};
 use jangteo_application::{Clock, SystemClock};
-use jangteo_testkit::TestDatabase;
+use jangteo_testkit::{KafkaOptions, KafkaServer, TestDatabase};
 use reqwest::Method;
-use serde_json::json;
-use tokio::task::JoinHandle;
+use serde_json::{Value, json};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
 use crate::platform::Platform;
@@ -120,8 +120,10 @@ fn shop(database: &TestDatabase) -> Program {
 
 /// Both sides count the same orders and events.
 async fn assert_complete(platform: &Platform, server: &Server) {
-    let ours = server.admin(&format!("/api/v1/admin/outbox/summary?{}", today())).await;
-    let theirs = platform.completeness(&today()).await;
+    let range = range();
+    let range = format!("from={}&to={}", range["from"].as_str().unwrap(), range["to"].as_str().unwrap());
+    let ours = server.admin(&format!("/api/v1/admin/outbox/summary?{range}")).await;
+    let theirs = platform.completeness(&range).await;
     for figure in ["from", "to", "orders", "events", "hours"] {
         assert_eq!(ours[figure], theirs[figure], "{figure}: {ours} {theirs}");
     }
@@ -130,11 +132,24 @@ async fn assert_complete(platform: &Platform, server: &Server) {
 }
 
 /// A range that holds the sale.
-fn today() -> String {
+fn range() -> Value {
     let now = SystemClock.now();
     let [from, to] = [now - TimeDelta::hours(2), now + TimeDelta::hours(1)]
         .map(|moment| moment.to_rfc3339_opts(SecondsFormat::Secs, true));
-    format!("from={from}&to={to}")
+    json!({"from": from, "to": to})
+}
+
+/// Returns when nothing waits to be sent.
+async fn until_sent(server: &Server) {
+    let begun = Instant::now();
+    loop {
+        let outbox = server.admin("/api/v1/admin/outbox/summary").await["outbox"].take();
+        if (&outbox["pending"], &outbox["failed"], &outbox["dead"]) == (&json!(0), &json!(0), &json!(0)) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(90), "{outbox}");
+        sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,8 +179,7 @@ async fn every_order_arrives_though_the_platform_and_the_relays_keep_failing() {
     let relays = relays.live_on().await;
     let summary = platform.until_it_has(ORDERS as u64).await;
     Platform::assert_nothing_is_amiss(&summary);
-    println!("{summary}");
-    // What was sent is written down as sent.
+    until_sent(&sale.servers[0]).await;
     for relay in relays {
         relay.stop();
     }
@@ -205,5 +219,45 @@ async fn a_poisoned_event_is_given_up_shown_and_delivered_when_it_is_retried() {
     let retried = server.request(Method::POST, 1, &retry).header("X-User-Role", "ADMIN").send().await;
     assert!(retried.expect("an answer").status().is_success());
     Platform::assert_nothing_is_amiss(&platform.until_it_has(4).await);
+    program.run(&["audit"]);
+}
+
+/// Without a durable one at hand the broker forgets, as no broker should, what it acknowledged: the shop sends it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_order_arrives_though_the_broker_keeps_failing_and_forgets() {
+    let database = jangteo_testkit::mysql().await;
+    let kafka = spawn_blocking(|| KafkaServer::start(KafkaOptions::default())).await.expect("no panic");
+    let mut kafka = kafka.unwrap_or_else(|reason| panic!("{reason}"));
+    let topic = format!("kafka://{}/orders", kafka.brokers());
+    let program = shop(&database).with("JANGTEO_EVENTS", &topic);
+    let platform = Platform::start(&program, &["--kafka", &topic]).await;
+    let program = Arc::new(program);
+    let sale = Sale::begin(&program).await;
+    let relays = DyingRelays::start(&program);
+    sale.until(20).await;
+    kafka.freeze();
+    sale.until(40).await;
+    kafka.thaw();
+    sale.until(60).await;
+    kafka.kill();
+    sale.until(80).await;
+    kafka.restart();
+    sale.until(100).await;
+    sale.clients.await.expect("purchases went on");
+    let relays = relays.live_on().await;
+    let server = &sale.servers[0];
+    until_sent(server).await;
+    let resend =
+        server.request(Method::POST, 1, "/api/v1/admin/outbox/resend").header("X-User-Role", "ADMIN");
+    let resent = resend.json(&range()).send().await.expect("an answer");
+    assert!(resent.status().is_success(), "{resent:?}");
+    let summary = platform.until_it_has(ORDERS as u64).await;
+    assert_eq!(summary["gaps"]["count"], 0, "{summary}");
+    assert!(summary["duplicates"].as_u64() > Some(0), "{summary}");
+    until_sent(server).await;
+    for relay in relays {
+        relay.stop();
+    }
+    assert_complete(&platform, server).await;
     program.run(&["audit"]);
 }

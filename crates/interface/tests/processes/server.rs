@@ -1,7 +1,7 @@
 //! The program and its servers as child processes.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -49,6 +49,13 @@ impl Program {
     /// The scheduled jobs alone.
     pub(crate) fn work(&self) -> Process {
         Process::start(self.command().arg("worker"))
+    }
+
+    /// A data platform on an address of its own, which keeps what it gets in a file.
+    pub(crate) fn receive(&self, address: SocketAddr, flags: &[&str]) -> Process {
+        let mut command = self.command();
+        command.args(["platform", "--listen", &address.to_string(), "--file", "events.db"]).args(flags);
+        Process::start(command.stdout(Stdio::null()))
     }
 
     /// A server that is ready.
@@ -158,6 +165,12 @@ impl Server {
         let (status, receipt) = self.post(user, "/api/v1/orders", order, Some(key)).await?;
         assert_eq!(status, 201, "{receipt}");
         Some(receipt)
+    }
+
+    /// What an administrator sees.
+    pub(crate) async fn admin(&self, path: &str) -> Value {
+        let request = self.request(Method::GET, 1, path).header("X-User-Role", "ADMIN");
+        request.send().await.expect("an answer").json().await.expect("JSON")
     }
 
     pub(crate) async fn get(&self, user: i64, path: &str) -> Value {
