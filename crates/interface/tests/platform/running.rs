@@ -17,7 +17,8 @@ pub(crate) struct Running {
 }
 
 pub(crate) fn settings() -> PlatformSettings {
-    PlatformSettings { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), file: None, secret: None }
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    PlatformSettings { listen, kafka: None, file: None, secret: None }
 }
 
 impl Running {
