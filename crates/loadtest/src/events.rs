@@ -1,11 +1,13 @@
 //! Orders and their events: whether purchases wait for the data platform, and whether events keep up with purchases.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use jangteo_testkit::{KafkaOptions, KafkaServer};
+use tokio::net::TcpSocket;
 use tokio::task::spawn_blocking;
 
 use crate::bench::{Bench, Outcome, Step};
@@ -14,7 +16,7 @@ use crate::load::{Load, Pace, Traffic};
 use crate::machine::CpuTime;
 use crate::measure::{Lengths, Tally};
 use crate::scenario::{Backend, Mix};
-use crate::server::{Program, Server, Settings, free_address};
+use crate::server::{Program, Server, Settings};
 
 mod outbox;
 mod platform;
@@ -347,12 +349,14 @@ struct Destination {
     platform: Option<Platform>,
     // Never read: it keeps the broker up.
     _broker: Option<KafkaServer>,
+    // Never read: it keeps others from listening on a port.
+    _silence: Option<TcpSocket>,
 }
 
 impl Destination {
     async fn of(relay: Relay, binary: &Path) -> Result<Self> {
         let mut settings = Settings::new();
-        let mut broker = None;
+        let (mut broker, mut silence) = (None, None);
         let platform = match relay {
             Relay::Absent => None,
             Relay::To(Channel::Http) => Some(Platform::over_http(binary).await?),
@@ -365,7 +369,9 @@ impl Destination {
                 Some(Platform::behind(broker.brokers(), binary).await?)
             }
             Relay::InVain(Outage::Refuses) => {
-                settings.insert("JANGTEO_EVENTS", format!("http://{}/events", free_address()?));
+                let silence = silence.insert(TcpSocket::new_v4()?);
+                silence.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+                settings.insert("JANGTEO_EVENTS", format!("http://{}/events", silence.local_addr()?));
                 None
             }
             Relay::InVain(Outage::Fails) => Some(Platform::over_http(binary).await?.behaving("fail").await?),
@@ -374,7 +380,7 @@ impl Destination {
         if let Some(platform) = &platform {
             settings.insert("JANGTEO_EVENTS", platform.events_url.clone());
         }
-        Ok(Self { settings, platform, _broker: broker })
+        Ok(Self { settings, platform, _broker: broker, _silence: silence })
     }
 }
 
