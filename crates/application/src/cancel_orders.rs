@@ -185,3 +185,6 @@ enum Record {
     Status(StatusSnapshot),
     BalanceTooLarge,
 }
+
+#[cfg(test)]
+mod tests;

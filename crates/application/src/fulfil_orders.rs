@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use jangteo_domain::order::WrongStatus;
 use jangteo_domain::{Order, OrderId, RepositoryError, UserId};
 use serde::{Deserialize, Serialize};
@@ -87,18 +88,7 @@ impl Operation for FulfilOrders {
             .iter()
             .map(|command| {
                 let order = orders.get_mut(&command.order).ok_or(FulfilRefusal::Unknown)?;
-                let (after, event) = match command.step {
-                    Step::Ship => {
-                        let shipped = order.clone().ship()?;
-                        let event = OutboxMessage::order_shipped(&shipped, work.now);
-                        (shipped, event)
-                    }
-                    Step::Deliver => {
-                        let delivered = order.clone().deliver()?;
-                        let event = OutboxMessage::order_delivered(&delivered, work.now);
-                        (delivered, event)
-                    }
-                };
+                let (after, event) = advance(order, command.step, work.now)?;
                 order.clone_from(&after);
                 changed.push(after.clone());
                 events.push(event);
@@ -127,6 +117,17 @@ impl Operation for FulfilOrders {
             Record::Status(status) => Err(WrongStatus(status.into()).into()),
         })
     }
+}
+
+/// The order after the step, and what tells of it.
+fn advance(order: &Order, step: Step, now: DateTime<Utc>) -> Result<(Order, OutboxMessage), WrongStatus> {
+    let order = order.clone();
+    let (order, tell): (_, fn(&Order, DateTime<Utc>) -> OutboxMessage) = match step {
+        Step::Ship => (order.ship()?, OutboxMessage::order_shipped),
+        Step::Deliver => (order.deliver()?, OutboxMessage::order_delivered),
+    };
+    let event = tell(&order, now);
+    Ok((order, event))
 }
 
 /// How an outcome is written down.

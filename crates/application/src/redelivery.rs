@@ -12,6 +12,7 @@ use std::time::Duration;
 use jangteo_domain::{RepositoryError, UserId};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::idempotency::{Fingerprint, IdempotencyRecord, ScopedKey};
@@ -23,8 +24,9 @@ use crate::unit_of_work::{Database, UnitOfWork};
 
 /// How many events a unit of work takes: it is over in well under a second.
 const PART: usize = 500;
-/// How often a part is tried, and the longest pause before the second time.
+/// How often a part is tried and for how long, and the longest pause before the second time.
 const ATTEMPTS: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 /// Which events are to be delivered again.
@@ -267,16 +269,20 @@ impl Parts {
 
 /// Tries again what surely wrote nothing and may well succeed.
 async fn patiently<T, F: Future<Output = Result<T, Failure>>>(work: impl Fn() -> F) -> Result<T, Failure> {
-    for attempt in 1..ATTEMPTS {
+    let begun = Instant::now();
+    let mut attempt = 1;
+    loop {
         match work().await {
-            Err(Failure::At(RepositoryError::Transient(_))) => {
-                let longest = FIRST_PAUSE * 2_u32.pow(attempt);
-                tokio::time::sleep(longest.mul_f64(rand::random::<f64>())).await;
+            Err(Failure::At(RepositoryError::Transient(_)))
+                if attempt < ATTEMPTS && begun.elapsed() < PATIENCE =>
+            {
+                tokio::time::sleep((FIRST_PAUSE * 2_u32.pow(attempt - 1)).mul_f64(rand::random::<f64>()))
+                    .await;
+                attempt += 1;
             }
             done => return done,
         }
     }
-    work().await
 }
 
 /// Of a commit that fails otherwise than so, it is not known what it wrote.

@@ -9,14 +9,14 @@ use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::place_orders::PlaceOrders;
-use jangteo_application::queries::{CatalogueQueries, CustomerQueries, Readiness};
+use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
-use jangteo_application::{Audit, Batcher, Clock};
-use metrics_exporter_prometheus::PrometheusHandle;
+use jangteo_application::{Audit, Batcher, Clock, OutboxQueries, Redeliverer};
 
 mod audit;
 mod body;
 mod client_address;
+mod completeness;
 mod coupon_history;
 mod coupon_offers;
 mod coupons;
@@ -30,8 +30,10 @@ mod observe;
 mod operations;
 mod order_changes;
 mod orders;
+mod outbox;
 mod pages;
 mod parameters;
+mod periods;
 mod products;
 mod statistics;
 mod trace;
@@ -43,6 +45,7 @@ pub use docs::openapi;
 pub(crate) use audit::AuditBody;
 pub(crate) use error::{OrderFault, Problem, Reason};
 pub(crate) use limits::Limits;
+pub(crate) use operations::Operations;
 
 use endpoint::Endpoint;
 use error::ApiError;
@@ -59,12 +62,13 @@ pub(crate) struct Shop {
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
     pub(crate) stock_news: Arc<dyn StockNews>,
     pub(crate) customers: Arc<dyn CustomerQueries>,
-    pub(crate) readiness: Arc<dyn Readiness>,
     pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) outbox: Arc<dyn OutboxQueries>,
+    pub(crate) redeliverer: Redeliverer,
     /// None when requests are not limited.
     pub(crate) limits: Option<Arc<Limits>>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) metrics: PrometheusHandle,
+    pub(crate) operations: Arc<Operations>,
     /// The most bytes that a request body may have.
     pub(crate) longest_body: usize,
 }
@@ -82,6 +86,9 @@ fn api() -> Vec<Endpoint> {
         users::endpoints(),
         statistics::endpoints(),
         audit::endpoints(),
+        // Before the outbox, where an id may stand in the place of their names.
+        completeness::endpoints(),
+        outbox::endpoints(),
         operations::endpoints(),
     ]
     .into_iter()
@@ -91,12 +98,28 @@ fn api() -> Vec<Endpoint> {
 
 /// Routes requests to handlers.
 pub(crate) fn configure(config: &mut ServiceConfig, shop: Arc<Shop>) {
-    let nothing_here = || async { Err::<String, _>(ApiError::from(Problem::NoSuchPath)) };
-    config.default_service(route().to(nothing_here).wrap(Observe::new("unmatched", &shop.clock, None)));
-    for endpoint in api().into_iter().chain(docs::endpoints()) {
-        config.service(endpoint.into_service(&shop.clock, shop.limits.as_ref()));
-    }
+    config.app_data(Data::from(Arc::clone(&shop.operations)));
+    serve(config, api().into_iter().chain(docs::endpoints()), &shop.clock, shop.limits.as_ref());
     config.app_data(Data::from(shop));
+}
+
+/// As [`configure`], for a process that is no shop: health and metrics alone.
+pub(crate) fn configure_operations(config: &mut ServiceConfig, operations: Arc<Operations>) {
+    serve(config, operations::endpoints(), &operations.clock, None);
+    config.app_data(Data::from(operations));
+}
+
+fn serve(
+    config: &mut ServiceConfig,
+    endpoints: impl IntoIterator<Item = Endpoint>,
+    clock: &Arc<dyn Clock>,
+    limits: Option<&Arc<Limits>>,
+) {
+    let nothing_here = || async { Err::<String, _>(ApiError::from(Problem::NoSuchPath)) };
+    config.default_service(route().to(nothing_here).wrap(Observe::new("unmatched", clock, None)));
+    for endpoint in endpoints {
+        config.service(endpoint.into_service(clock, limits));
+    }
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ impl Problem {
             Self::NoSuchProduct => both("존재하지 않는 상품입니다.", "There is no such product."),
             Self::NoSuchOrder => both("존재하지 않는 주문입니다.", "There is no such order."),
             Self::NoSuchCoupon => both("존재하지 않는 쿠폰입니다.", "There is no such coupon."),
+            Self::NoSuchEvent => both("존재하지 않는 이벤트입니다.", "There is no such event."),
             Self::MethodNotAllowed { allowed } => both(
                 format!("지원하지 않는 메서드입니다. 사용할 수 있는 메서드: {allowed}"),
                 format!("This path does not know the method; it knows {allowed}."),
@@ -117,6 +118,10 @@ impl Problem {
             Self::OrderStatus(status) => both(
                 format!("현재 주문 상태({status})에서는 처리할 수 없습니다."),
                 format!("The order is {status}, which does not allow this."),
+            ),
+            Self::EventSent => both(
+                "이미 전송된(SENT) 이벤트입니다. 다시 보내려면 resend를 사용하세요.",
+                "The event was delivered (SENT). To send it once more, use resend.",
             ),
             Self::CouponInvalid => both("사용할 수 없는 쿠폰입니다.", "The coupon cannot be used."),
             Self::OutOfStock => {
@@ -164,6 +169,8 @@ impl Reason {
             Self::NotAnIdempotencyKey => "MALFORMED_IDEMPOTENCY_KEY",
             Self::OutOfRange { .. } => "OUT_OF_RANGE",
             Self::NotOneOf(_) => "NOT_ALLOWED",
+            Self::NotAMoment => "NOT_A_MOMENT",
+            Self::BadPeriod { .. } => "BAD_PERIOD",
             Self::Amount(MoneyError::NotANumber) => "NOT_AN_AMOUNT",
             Self::Amount(MoneyError::TooPrecise) => "TOO_MANY_DECIMALS",
             Self::Amount(MoneyError::TooLarge) | Self::Order(OrderFault::TooLarge) => "AMOUNT_TOO_LARGE",
@@ -225,6 +232,14 @@ impl Reason {
             Self::NotOneOf(allowed) => both(
                 format!("다음 중 하나여야 합니다: {}", allowed.join(", ")),
                 format!("This must be one of {}.", allowed.join(", ")),
+            ),
+            Self::NotAMoment => both(
+                "ISO-8601 시각이어야 합니다. 예: 2025-11-09T12:34:56Z",
+                "This must be a moment in ISO-8601, such as 2025-11-09T12:34:56Z.",
+            ),
+            Self::BadPeriod { days } => both(
+                format!("from보다 늦어야 하고, 기간은 최대 {days}일입니다."),
+                format!("This must be later than `from`, by {days} days at most."),
             ),
             Self::BelowMinimum { minimum } => {
                 both(format!("{minimum} 이상이어야 합니다."), format!("This must be at least {minimum}."))

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditReport};
+use jangteo_application::outbox::EventStatus;
+use jangteo_application::outbox_queries::{
+    Backlog, EventView, HourOfOrders, OutboxQueries, Period, ToldOrder,
+};
 use jangteo_application::queries::{
     CatalogueQueries, CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
     PopularProducts, ProductList, ProductView, Readiness,
@@ -138,5 +142,44 @@ impl Readiness for Reads {
 impl Audit for Reads {
     async fn audit(&self) -> Result<AuditReport, RepositoryError> {
         self.at_home(|store| async move { store.audit().await }).await
+    }
+}
+
+#[async_trait]
+impl OutboxQueries for Reads {
+    async fn events(
+        &self,
+        status: Option<EventStatus>,
+        page: PageRequest,
+    ) -> Result<Page<EventView>, RepositoryError> {
+        self.at_home(move |store| async move { store.events(status, page).await }).await
+    }
+
+    async fn event(&self, id: i64) -> Result<Option<(EventView, String)>, RepositoryError> {
+        self.at_home(move |store| async move { store.event(id).await }).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, RepositoryError> {
+        self.at_home(|store| async move { store.backlog().await }).await
+    }
+
+    async fn told_hours(&self, period: Period) -> Result<Vec<HourOfOrders>, RepositoryError> {
+        self.at_home(move |store| async move { store.told_hours(period).await }).await
+    }
+
+    async fn told_orders(
+        &self,
+        period: Period,
+        page: PageRequest,
+    ) -> Result<Page<ToldOrder>, RepositoryError> {
+        self.at_home(move |store| async move { store.told_orders(period, page).await }).await
+    }
+
+    async fn ids_of(&self, status: EventStatus) -> Result<Vec<i64>, RepositoryError> {
+        self.at_home(move |store| async move { store.ids_of(status).await }).await
+    }
+
+    async fn sent_ids(&self, period: Period) -> Result<Vec<i64>, RepositoryError> {
+        self.at_home(move |store| async move { store.sent_ids(period).await }).await
     }
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::Shop;
 use super::body::ok;
 use super::endpoint::Endpoint;
-use super::error::{ApiError, Problem};
+use super::error::ApiError;
 use super::headers::{Caller, CallerHeaders};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -61,8 +61,6 @@ impl From<AuditReport> for AuditBody {
     ),
 )]
 pub(crate) async fn audit(shop: Data<Shop>, caller: Caller) -> Result<HttpResponse, ApiError> {
-    if !caller.is_admin {
-        return Err(Problem::Forbidden.into());
-    }
+    caller.must_be_administrator()?;
     Ok(ok(&AuditBody::from(shop.audit.audit().await?)))
 }

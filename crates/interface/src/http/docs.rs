@@ -18,8 +18,8 @@ use utoipa_swagger_ui::Config;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
-    audit, coupon_history, coupon_offers, coupons, operations, order_changes, orders, products, statistics,
-    users, wallets,
+    audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
+    products, statistics, users, wallets,
 };
 
 const DOCUMENT: &str = "/openapi.json";
@@ -61,6 +61,13 @@ const DOCUMENT: &str = "/openapi.json";
         order_changes::ship,
         order_changes::deliver,
         audit::audit,
+        outbox::list,
+        outbox::event,
+        outbox::retry,
+        outbox::retry_all,
+        outbox::resend,
+        completeness::summary,
+        completeness::orders,
         operations::live,
         operations::ready,
         operations::actuator,

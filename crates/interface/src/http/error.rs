@@ -80,6 +80,7 @@ pub(crate) enum Problem {
     NoSuchProduct,
     NoSuchOrder,
     NoSuchCoupon,
+    NoSuchEvent,
     MethodNotAllowed {
         allowed: String,
     },
@@ -95,6 +96,8 @@ pub(crate) enum Problem {
     EmailTaken,
     /// The order does not allow this where it stands.
     OrderStatus(&'static str),
+    /// The platform has the event.
+    EventSent,
     CouponInvalid,
     OutOfStock,
     InsufficientBalance,
@@ -120,12 +123,15 @@ impl Problem {
             | Self::NoSuchUser
             | Self::NoSuchProduct
             | Self::NoSuchOrder
-            | Self::NoSuchCoupon => ErrorCode::NotFound,
+            | Self::NoSuchCoupon
+            | Self::NoSuchEvent => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
             Self::TooManyRequests { .. } => ErrorCode::RateLimited,
-            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) => ErrorCode::Conflict,
+            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) | Self::EventSent => {
+                ErrorCode::Conflict
+            }
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
             Self::InsufficientBalance => ErrorCode::InsufficientBalance,
@@ -161,20 +167,38 @@ pub(crate) enum Reason {
     Repeated,
     WrongType,
     Malformed,
-    MalformedJson { line: usize, column: usize },
+    MalformedJson {
+        line: usize,
+        column: usize,
+    },
     NotUtf8,
     BodyIncomplete,
     NotAnId,
     NotAnIdempotencyKey,
-    OutOfRange { least: i64, most: i64 },
+    OutOfRange {
+        least: i64,
+        most: i64,
+    },
     NotOneOf(&'static [&'static str]),
+    NotAMoment,
+    /// It ends before it begins, or is too long.
+    BadPeriod {
+        days: i64,
+    },
     Amount(MoneyError),
-    BelowMinimum { minimum: Money },
+    BelowMinimum {
+        minimum: Money,
+    },
     Profile(ProfileError),
     EmailTaken,
-    NotALine { longest: usize },
+    NotALine {
+        longest: usize,
+    },
     OrderStatus(&'static str),
-    LimitExceeded { balance: Money, maximum: Money },
+    LimitExceeded {
+        balance: Money,
+        maximum: Money,
+    },
     Order(OrderFault),
     Coupon(CouponFault),
     Claim(ClaimRefusal),
@@ -455,6 +479,8 @@ impl Reason {
             | Self::NotAnIdempotencyKey
             | Self::OutOfRange { .. }
             | Self::NotOneOf(_)
+            | Self::NotAMoment
+            | Self::BadPeriod { .. }
             | Self::Amount(_)
             | Self::Profile(_)
             | Self::EmailTaken

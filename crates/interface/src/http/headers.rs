@@ -32,6 +32,14 @@ impl Caller {
         self.is_admin || self.user == owner
     }
 
+    /// For what only those who run the shop may see or do.
+    pub(crate) fn must_be_administrator(self) -> Result<(), ApiError> {
+        match self.is_admin {
+            true => Ok(()),
+            false => Err(Problem::Forbidden.into()),
+        }
+    }
+
     /// The customer whom the path names, for those who may see what is theirs.
     pub(crate) fn customer(self, named: &PathId) -> Result<UserId, ApiError> {
         let customer = UserId(named.0);

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::parameters::{FromQuery, Query};
 
 /// The last page that can be asked for, so that its place can be counted on every database.
-const LAST_PAGE: u32 = 1_000_000;
+pub(crate) const LAST_PAGE: u32 = 1_000_000;
 
 /// Which page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoParams)]

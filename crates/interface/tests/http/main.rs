@@ -13,5 +13,6 @@ mod limits;
 mod operations;
 mod order_changes;
 mod outage;
+mod outbox;
 mod overload;
 mod redis;

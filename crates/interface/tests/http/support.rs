@@ -54,7 +54,10 @@ pub(crate) struct Instance {
 
 impl Instance {
     async fn start(settings: Settings) -> Self {
-        let application = Application::build(settings, Arc::new(SystemClock)).await.expect("it starts");
+        Self::run(Application::build(settings, Arc::new(SystemClock)).await.expect("it starts"))
+    }
+
+    fn run(application: Application) -> Self {
         let site = format!("http://{}", application.address());
         let stop = application.stop_handle();
         Self { site, stop, running: tokio::spawn(application.run_until_stopped()) }
@@ -96,7 +99,7 @@ impl Shop {
         };
         change(&mut settings);
         let Instance { site, stop, running } = Instance::start(settings.clone()).await;
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = jangteo_testkit::http_client();
         Self { site, client, stop, running, database, settings }
     }
 
@@ -105,10 +108,26 @@ impl Shop {
         Instance::start(self.settings.clone()).await
     }
 
+    /// With the same settings, and delivers events.
+    pub(crate) async fn instance_with_worker(&self) -> Instance {
+        let clock = Arc::new(SystemClock);
+        let application = Application::build(self.settings.clone(), clock).await.expect("it starts");
+        Instance::run(application.with_worker(&self.settings).await.expect("it starts"))
+    }
+
+    /// What an administrator sees.
+    pub(crate) fn managed(&self, path: &str) -> RequestBuilder {
+        self.mine(path).header("X-User-Role", "ADMIN")
+    }
+
+    /// An administrator posts it.
+    pub(crate) fn manage(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.post(1, path, body).header("X-User-Role", "ADMIN")
+    }
+
     /// Audits the shop and closes it.
     pub(crate) async fn close(self) {
-        let audit = self.get("/api/v1/admin/audit").header("X-User-Id", 1).header("X-User-Role", "ADMIN");
-        let audit = Answer::of(audit).await;
+        let audit = Answer::of(self.managed("/api/v1/admin/audit")).await;
         assert_eq!(audit.body["clean"], true, "{}", audit.text);
         self.stop.stop();
         self.running.await.expect("no panic").expect("a clean end");

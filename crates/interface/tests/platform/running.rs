@@ -32,7 +32,7 @@ impl Running {
         let site = format!("http://{}", platform.address());
         let stop = platform.stop_handle();
         let running = tokio::spawn(platform.run_until_stopped());
-        Self { site, client: Client::new(), stop, running }
+        Self { site, client: jangteo_testkit::http_client(), stop, running }
     }
 
     pub(crate) async fn stop(self) {

@@ -6,7 +6,7 @@ use jangteo_testkit::TestDatabase;
 use sqlx::{Connection, MySqlConnection};
 use tokio::time::{sleep, timeout};
 
-use crate::server::{Process, Program};
+use crate::server::{Process, Program, free_address};
 
 /// Every quarter of a second, so that a lease is over after half a second.
 fn program(database: &TestDatabase) -> Program {
@@ -100,4 +100,36 @@ async fn a_server_leaves_the_jobs_to_a_worker_when_told_to_which_gives_them_back
     assert_eq!(number(&mut watching, FREE).await, 0);
     worker.stop();
     assert_eq!(number(&mut watching, FREE).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_tells_of_its_health_and_its_metrics() {
+    let database = jangteo_testkit::mysql().await;
+    let program = program(&database);
+    program.run(&["migrate", "up"]);
+    let address = free_address();
+    let worker = program.work_at(address);
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{address}{path}")).await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
+    };
+    let ready = async {
+        loop {
+            match get("/health/ready").await {
+                Some((200, body)) => return body,
+                _ => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let ready = timeout(Duration::from_secs(60), ready).await.expect("it becomes ready");
+    assert!(ready.contains(r#""database":{"status":"UP"}"#) && ready.contains("breakerOpen"), "{ready}");
+    assert_eq!(get("/health/live").await.unwrap(), (200, r#"{"status":"UP"}"#.to_owned()));
+    let told = async {
+        while !get("/metrics").await.is_some_and(|(_, text)| text.contains("jangteo_outbox_oldest_seconds")) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), told).await.expect("it tells of the outbox");
+    assert_eq!(get("/api/v1/products").await.unwrap().0, 404);
+    worker.stop();
 }
