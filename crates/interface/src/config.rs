@@ -114,7 +114,7 @@ pub struct Settings {
     #[serde(deserialize_with = "at_most_a_minute")]
     pub events_timeout_ms: NonZeroU64,
     /// How long events are kept after they were sent, in hours.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "at_most_a_century")]
     pub events_retention_hours: u32,
     /// Where `jangteo worker` tells of its health and metrics; unset, nowhere.
     #[serde(deserialize_with = "optional_text")]
@@ -449,15 +449,19 @@ fn at_most_a_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroU6
     at_most(86_400_000, "a day", deserializer)
 }
 
-fn at_most<'de, D, T>(milliseconds: u64, which_is: &str, deserializer: D) -> Result<T, D::Error>
+fn at_most_a_century<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    at_most(876_600, "a hundred years", deserializer)
+}
+
+fn at_most<'de, D, T>(most: u64, which_is: &str, deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr<Err: Display> + Into<u64> + Copy,
 {
     let value: T = text(deserializer)?;
-    match value.into() <= milliseconds {
+    match value.into() <= most {
         true => Ok(value),
-        false => Err(serde::de::Error::custom(format_args!("more than {milliseconds}, {which_is}"))),
+        false => Err(serde::de::Error::custom(format_args!("more than {most}, {which_is}"))),
     }
 }
 
