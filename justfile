@@ -2,7 +2,7 @@
 run *arguments:
     cargo run --release -- {{arguments}}
 
-# Every test, with a MariaDB and a Redis found or started for them.
+# Every test, with a MariaDB, a Redis and a broker found or started for them.
 test *arguments:
     cargo xtask test {{arguments}}
 

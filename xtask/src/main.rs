@@ -17,7 +17,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Run every test, with a MariaDB and a Redis found or started for them.
+    /// Run every test, with a MariaDB, a Redis and a broker found or started for them.
     Test {
         /// Passed on to `cargo test`, for instance a part of a test's name.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -8,7 +8,7 @@ use cargo_metadata::{Message, TargetKind};
 use crate::cargo::cargo;
 use crate::servers;
 
-/// Runs `cargo test --workspace` with one MariaDB and one Redis for all test binaries.
+/// Runs `cargo test --workspace` with one MariaDB, one Redis and one broker for all test binaries.
 pub(crate) fn run(arguments: &[String]) -> Result<Summary> {
     let servers = servers::provide(&compile()?)?;
     // Every binary runs even if an earlier one failed, or the totals would depend on the order.

@@ -111,19 +111,19 @@ pub trait SharedCache: Send + Sync {
     async fn made(&self, key: &CacheKey, value: Option<&CachedText>);
 }
 
-/// What an order of this instance left of a product.
+/// What an order that this instance placed or cancelled left of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StockLeft {
     /// The product.
     pub product: ProductId,
     /// Pieces left.
     pub stock: i64,
-    /// When that was decided, and by which order: later ones know better.
+    /// When that was decided, and of which order: later ones know better.
     pub decided: (DateTime<Utc>, OrderId),
 }
 
-/// Learns what this instance has sold, so that it shows at once.
+/// Learns what this instance has sold and taken back, so that it shows at once.
 pub trait StockNews: Send + Sync {
-    /// Orders were committed that left so much.
+    /// Orders were placed or cancelled that left so much.
     fn left(&self, stock: &[StockLeft]);
 }

@@ -94,3 +94,6 @@ impl CloudEvent {
 
 /// Of the schema of events. It grows when a receiver of the one before could not read them.
 const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | a use case | [`place_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`] |
+//! | a use case | [`place_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`] |
 //! | how commands share a transaction | [`batcher`], [`operation`] |
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
@@ -18,6 +18,7 @@
 pub mod audit;
 pub mod batcher;
 pub mod cache;
+pub mod cancel_orders;
 pub mod charge_wallets;
 pub mod claim_coupons;
 pub mod clock;
@@ -27,6 +28,7 @@ pub mod contracts;
 pub mod coupon_claims;
 pub mod coupon_gate;
 pub mod event_sink;
+pub mod fulfil_orders;
 pub mod idempotency;
 pub mod ids;
 pub mod jobs;

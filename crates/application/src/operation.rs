@@ -15,7 +15,7 @@ use crate::unit_of_work::{Database, UnitOfWork};
 /// A kind of write command.
 #[async_trait]
 pub trait Operation: Send + Sync + 'static {
-    /// Names the operation in idempotency keys, metrics and logs.
+    /// Names the operation in metrics and logs, and in idempotency keys unless [`Operation::key_scope`] differs.
     const NAME: &'static str;
     /// What the accepted commands need ids of, one each.
     const IDS: Option<Sequence>;
@@ -27,8 +27,13 @@ pub trait Operation: Send + Sync + 'static {
     /// Why a command is refused by a rule of the shop.
     type Refusal: Clone + Send + Sync + 'static;
 
-    /// The customer who asks and whose wallet is locked; `None` for somebody who is not a customer yet.
+    /// The customer whose wallet is locked; `None` when no wallet is concerned.
     fn customer(command: &Self::Command) -> Option<UserId>;
+
+    /// Where the command's key belongs: who asks, unless that is not a customer yet, and for what.
+    fn key_scope(command: &Self::Command) -> (Option<UserId>, &'static str) {
+        (Self::customer(command), Self::NAME)
+    }
 
     /// A hash over everything that the command asks for.
     fn fingerprint(command: &Self::Command) -> Fingerprint;
@@ -197,7 +202,8 @@ impl<'a, O: Operation> Desk<'a, O> {
             if let Some(unknown) = user.filter(|user| !wallets.contains_key(user)) {
                 replies[index] = Some(Err(WriteError::UnknownUser(unknown)));
             } else if let Some(key) = submission.key.clone() {
-                let key = ScopedKey { user, operation: O::NAME, key };
+                let (user, operation) = O::key_scope(&submission.command);
+                let key = ScopedKey { user, operation, key };
                 keyed.insert(index, (key, O::fingerprint(&submission.command)));
             }
         }

@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use jangteo_domain::cancellation::{CancelReason, Cancellation};
 use jangteo_domain::coupon::UserCoupon;
 use jangteo_domain::{CouponCode, Order, RepositoryError};
+use serde::Serialize;
 use serde_json::json;
 
-use crate::snapshot::{Moment, OrderSnapshot};
+use crate::snapshot::{Moment, MoneyText, OrderSnapshot, to_json};
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,13 +104,45 @@ impl OutboxMessage {
     /// An order was paid: the first event of every order that is paid at once.
     #[must_use]
     pub fn order_paid(order: &Order) -> Self {
+        Self::of_order(EventType::OrderPaid, order, &OrderSnapshot::from(order), order.created_at)
+    }
+
+    /// An order was handed to the carrier.
+    #[must_use]
+    pub fn order_shipped(order: &Order, at: DateTime<Utc>) -> Self {
+        let shipped = Shipped { order: OrderSnapshot::from(order), shipped_at: Moment(at) };
+        Self::of_order(EventType::OrderShipped, order, &shipped, at)
+    }
+
+    /// An order arrived.
+    #[must_use]
+    pub fn order_delivered(order: &Order, at: DateTime<Utc>) -> Self {
+        let delivered = Delivered { order: OrderSnapshot::from(order), delivered_at: Moment(at) };
+        Self::of_order(EventType::OrderDelivered, order, &delivered, at)
+    }
+
+    /// An order was cancelled.
+    #[must_use]
+    pub fn order_cancelled(cancellation: &Cancellation) -> Self {
+        let (order, payment) = (&cancellation.order, &cancellation.payment);
+        let cancelled = Cancelled {
+            order: OrderSnapshot::from(order),
+            cancelled_at: Moment(payment.at),
+            refunded_amount: MoneyText(order.paid),
+            reason: payment.reason.as_ref().map(CancelReason::as_str),
+        };
+        Self::of_order(EventType::OrderCancelled, order, &cancelled, payment.at)
+    }
+
+    /// The last of the events that the order counts.
+    fn of_order(event_type: EventType, order: &Order, payload: &impl Serialize, at: DateTime<Utc>) -> Self {
         Self {
             aggregate: Aggregate::Order,
             aggregate_id: order.id.0,
-            sequence: 1,
-            event_type: EventType::OrderPaid,
-            payload: OrderSnapshot::from(order).to_json(),
-            at: order.created_at,
+            sequence: order.events,
+            event_type,
+            payload: to_json(payload),
+            at,
         }
     }
 
@@ -135,6 +169,33 @@ impl OutboxMessage {
     }
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shipped {
+    #[serde(flatten)]
+    order: OrderSnapshot,
+    shipped_at: Moment,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Delivered {
+    #[serde(flatten)]
+    order: OrderSnapshot,
+    delivered_at: Moment,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cancelled<'a> {
+    #[serde(flatten)]
+    order: OrderSnapshot,
+    cancelled_at: Moment,
+    /// What the customer got back, into the wallet.
+    refunded_amount: MoneyText,
+    reason: Option<&'a str>,
+}
+
 /// Where events are written, within the transaction that they tell of.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
@@ -143,8 +204,12 @@ pub trait OutboxRepository: Send {
     /// number already.
     async fn append(&mut self, messages: &[OutboxMessage]) -> Result<(), RepositoryError>;
 
-    /// Forgets events that were sent and are kept no longer, at most so many, and says how many those were.
-    async fn purge_sent(&mut self, now: DateTime<Utc>, at_most: usize) -> Result<usize, RepositoryError>;
+    /// Forgets events that were sent before a moment, at most so many, and says how many those were.
+    async fn purge_sent(
+        &mut self,
+        sent_before: DateTime<Utc>,
+        at_most: usize,
+    ) -> Result<usize, RepositoryError>;
 
     /// Where an event is, which it stays until the unit of work ends; `None` when there is none.
     async fn lock_status(&mut self, id: i64) -> Result<Option<EventStatus>, RepositoryError>;
@@ -194,8 +259,7 @@ pub struct Leased {
 pub struct Settlement {
     /// The platform has them.
     pub sent: Vec<i64>,
-    /// How long those are kept.
-    pub kept_until: DateTime<Utc>,
+
     /// The platform has not got them.
     pub failed: Vec<FailedEvent>,
     /// They were not tried: they wait as before.
@@ -240,4 +304,82 @@ pub trait Outbox: Send + Sync {
 
     /// Returns when this process has appended events since it was last asked. One relay in the process may wait.
     async fn appended(&self);
+}
+
+#[cfg(test)]
+mod tests {
+    use jangteo_domain::order::{OrderLine, OrderStatus};
+    use jangteo_domain::{Money, OrderId, Payment, ProductId, Quantity, UserId};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn paid() -> Order {
+        let line = OrderLine {
+            product: ProductId(101),
+            name: "Shirt".into(),
+            unit_price: Money::from_minor(10_00),
+            quantity: Quantity::new(1).unwrap(),
+            subtotal: Money::from_minor(10_00),
+        };
+        Order {
+            id: OrderId(5551),
+            user: UserId(1),
+            status: OrderStatus::Paid,
+            lines: vec![line],
+            total: Money::from_minor(10_00),
+            discount: Money::ZERO,
+            paid: Money::from_minor(10_00),
+            coupon: None,
+            created_at: DateTime::UNIX_EPOCH,
+            events: 1,
+        }
+    }
+
+    fn later() -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(1)
+    }
+
+    /// The order with its new status is in each; this is the rest of it.
+    fn added(message: &OutboxMessage, status: &str) -> Value {
+        let mut data: Value = serde_json::from_str(&message.payload).unwrap();
+        let mut order: Value = serde_json::from_str(&OutboxMessage::order_paid(&paid()).payload).unwrap();
+        order["status"] = status.into();
+        for (field, value) in order.as_object().unwrap() {
+            assert_eq!(data.as_object_mut().unwrap().remove(field).as_ref(), Some(value), "{field}");
+        }
+        data
+    }
+
+    fn cancelled(reason: Option<&str>) -> OutboxMessage {
+        let reason = reason.map(|reason| reason.parse().unwrap());
+        let payment = Payment::completed(OrderId(5551), Money::from_minor(10_00), DateTime::UNIX_EPOCH)
+            .cancel(reason, later())
+            .unwrap();
+        let order = paid().cancel().unwrap();
+        let (ledger, returned, restoration) = (None, Vec::new(), None);
+        OutboxMessage::order_cancelled(&Cancellation {
+            order,
+            payment,
+            ledger,
+            returned,
+            restoration,
+            balance: Money::ZERO,
+        })
+    }
+
+    #[test]
+    fn each_change_of_an_order_is_told_with_the_order_and_what_is_new() {
+        let shipping = paid().ship().unwrap();
+        let shipped = OutboxMessage::order_shipped(&shipping, later());
+        let delivered = OutboxMessage::order_delivered(&shipping.deliver().unwrap(), later());
+        let at = "1970-01-01T00:00:01.000000Z";
+        assert_eq!(added(&shipped, "SHIPPING"), json!({"shippedAt": at}));
+        assert_eq!(added(&delivered, "DELIVERED"), json!({"deliveredAt": at}));
+        let cancelled_for = |reason| json!({"cancelledAt": at, "refundedAmount": "10.00", "reason": reason});
+        assert_eq!(added(&cancelled(Some("late")), "CANCELLED"), cancelled_for(Some("late")));
+        assert_eq!(added(&cancelled(None), "CANCELLED"), cancelled_for(None));
+        assert_eq!([shipped.sequence, delivered.sequence, cancelled(None).sequence], [2, 3, 2]);
+        assert_eq!([shipped.at, delivered.at, cancelled(None).at], [later(); 3]);
+    }
 }

@@ -216,7 +216,9 @@ impl TryFrom<Record> for Outcome<PlaceOrders> {
     fn try_from(record: Record) -> Result<Self, serde_json::Error> {
         let refusal = match record {
             Record::Placed { order, balance } => {
-                return Ok(Ok(Receipt { order: order.try_into()?, balance: balance.0, left: Vec::new() }));
+                // Its first event told that it was paid.
+                let order = order.into_order(1)?;
+                return Ok(Ok(Receipt { order, balance: balance.0, left: Vec::new() }));
             }
             Record::Refused(refusal) => refusal,
         };

@@ -40,8 +40,6 @@ pub struct RelaySettings {
     pub poll: Duration,
     /// How long the platform may take to answer.
     pub timeout: Duration,
-    /// How long events are kept after they were sent.
-    pub retention: TimeDelta,
 }
 
 impl RelaySettings {
@@ -58,7 +56,7 @@ impl RelaySettings {
 
 /// After events that were not a full batch, more are gathered first: each round costs two transactions, however few
 /// events it has.
-const GATHERING: Duration = Duration::from_millis(20);
+const GATHERING: Duration = Duration::from_millis(100);
 /// The longest pause before an event's second attempt, and before any.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -245,8 +243,7 @@ impl Rounds {
         trial: bool,
     ) -> Settlement {
         let now = self.clock.now();
-        let mut settlement =
-            Settlement { kept_until: now + self.settings.retention, ..Settlement::default() };
+        let mut settlement = Settlement::default();
         for (event, outcome) in events.iter().zip(outcomes) {
             match outcome {
                 Ok(()) => {

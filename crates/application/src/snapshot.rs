@@ -98,12 +98,36 @@ pub(crate) struct OrderSnapshot {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum StatusSnapshot {
+pub(crate) enum StatusSnapshot {
     Pending,
     Paid,
     Shipping,
     Delivered,
     Cancelled,
+}
+
+impl From<OrderStatus> for StatusSnapshot {
+    fn from(status: OrderStatus) -> Self {
+        match status {
+            OrderStatus::Pending => Self::Pending,
+            OrderStatus::Paid => Self::Paid,
+            OrderStatus::Shipping => Self::Shipping,
+            OrderStatus::Delivered => Self::Delivered,
+            OrderStatus::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<StatusSnapshot> for OrderStatus {
+    fn from(status: StatusSnapshot) -> Self {
+        match status {
+            StatusSnapshot::Pending => Self::Pending,
+            StatusSnapshot::Paid => Self::Paid,
+            StatusSnapshot::Shipping => Self::Shipping,
+            StatusSnapshot::Delivered => Self::Delivered,
+            StatusSnapshot::Cancelled => Self::Cancelled,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -123,24 +147,12 @@ struct CouponSnapshot {
     code: String,
 }
 
-impl OrderSnapshot {
-    pub(crate) fn to_json(&self) -> String {
-        to_json(self)
-    }
-}
-
 impl From<&Order> for OrderSnapshot {
     fn from(order: &Order) -> Self {
         Self {
             order_id: order.id.0,
             user_id: order.user.0,
-            status: match order.status {
-                OrderStatus::Pending => StatusSnapshot::Pending,
-                OrderStatus::Paid => StatusSnapshot::Paid,
-                OrderStatus::Shipping => StatusSnapshot::Shipping,
-                OrderStatus::Delivered => StatusSnapshot::Delivered,
-                OrderStatus::Cancelled => StatusSnapshot::Cancelled,
-            },
+            status: order.status.into(),
             items: order.lines.iter().map(LineSnapshot::from).collect(),
             total_amount: MoneyText(order.total),
             discount_amount: MoneyText(order.discount),
@@ -166,25 +178,18 @@ impl From<&OrderLine> for LineSnapshot {
     }
 }
 
-impl TryFrom<OrderSnapshot> for Order {
-    type Error = serde_json::Error;
-
-    fn try_from(snapshot: OrderSnapshot) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            id: OrderId(snapshot.order_id),
-            user: UserId(snapshot.user_id),
-            status: match snapshot.status {
-                StatusSnapshot::Pending => OrderStatus::Pending,
-                StatusSnapshot::Paid => OrderStatus::Paid,
-                StatusSnapshot::Shipping => OrderStatus::Shipping,
-                StatusSnapshot::Delivered => OrderStatus::Delivered,
-                StatusSnapshot::Cancelled => OrderStatus::Cancelled,
-            },
-            lines: snapshot.items.into_iter().map(OrderLine::try_from).collect::<Result<_, _>>()?,
-            total: snapshot.total_amount.0,
-            discount: snapshot.discount_amount.0,
-            paid: snapshot.paid_amount.0,
-            coupon: snapshot
+impl OrderSnapshot {
+    /// The order, of which so many events told.
+    pub(crate) fn into_order(self, events: u32) -> Result<Order, serde_json::Error> {
+        Ok(Order {
+            id: OrderId(self.order_id),
+            user: UserId(self.user_id),
+            status: self.status.into(),
+            lines: self.items.into_iter().map(OrderLine::try_from).collect::<Result<_, _>>()?,
+            total: self.total_amount.0,
+            discount: self.discount_amount.0,
+            paid: self.paid_amount.0,
+            coupon: self
                 .applied_coupon
                 .map(|coupon| {
                     let code = coupon.code.parse().map_err(serde_json::Error::custom)?;
@@ -194,7 +199,8 @@ impl TryFrom<OrderSnapshot> for Order {
                     })
                 })
                 .transpose()?,
-            created_at: snapshot.created_at.0,
+            created_at: self.created_at.0,
+            events,
         })
     }
 }

@@ -13,7 +13,8 @@ use crate::outbox::OutboxRepository;
 
 /// Repositories over one transaction. Dropping it rolls everything back.
 ///
-/// Lock order, everywhere: a job's lease, then wallets, then products, then coupons, each by ascending id.
+/// Lock order, everywhere: a job's lease, then wallets, then products, then coupons, then orders, each by
+/// ascending id.
 #[async_trait]
 pub trait UnitOfWork: Send {
     /// Customers.

@@ -196,6 +196,7 @@ fn sell(
             .zip(request.coupon.clone())
             .map(|(user_coupon, code)| AppliedCoupon { user_coupon, code }),
         created_at: now,
+        events: 1,
     };
     Sale {
         payment: Payment::completed(id, order.paid, now),

@@ -185,6 +185,11 @@ pub enum ExpiryRefusal {
     AlreadyExpired,
 }
 
+/// A coupon that was not used cannot be given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not used")]
+pub struct NotUsed;
+
 impl Coupon {
     /// Whether the claim window is open.
     ///
@@ -286,6 +291,20 @@ impl UserCoupon {
         Ok(())
     }
 
+    /// Gives it back after the order that it was used on was cancelled: it can be used again, unless its validity is over
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`NotUsed`]; it is then unchanged.
+    pub fn restore(&mut self, now: DateTime<Utc>) -> Result<(), NotUsed> {
+        let UserCouponState::Used { .. } = self.state else { return Err(NotUsed) };
+        self.state = match self.expires_at {
+            Some(end) if now >= end => UserCouponState::Expired,
+            Some(_) | None => UserCouponState::Claimed,
+        };
+        Ok(())
+    }
+
     /// Ends it, when its validity is over and it was not used.
     ///
     /// # Errors
@@ -310,6 +329,19 @@ pub struct Redemption {
     pub user_coupon: UserCouponId,
     /// The order it was used on.
     pub order: OrderId,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// One coupon given back by one order that was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restoration {
+    /// The customer's coupon.
+    pub user_coupon: UserCouponId,
+    /// The order it had been used on.
+    pub order: OrderId,
+    /// Whether its validity was over by then: it cannot be used again.
+    pub expired: bool,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -356,6 +388,11 @@ pub trait CouponRepository: Send {
     ///
     /// MUST fail with [`RepositoryError::Conflict`] when one is not in the state CLAIMED.
     async fn redeem(&mut self, redemptions: &[Redemption]) -> Result<(), RepositoryError>;
+
+    /// Marks used coupons as claimed again, or as expired, with their history.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] when one is not in the state USED.
+    async fn restore(&mut self, restorations: &[Restoration]) -> Result<(), RepositoryError>;
 
     /// Customers' coupons that are CLAIMED and whose validity is over, those first that ended first, locked until the
     /// unit of work ends.
@@ -459,6 +496,20 @@ mod tests {
         assert_eq!(claimed.expire(day(8)), Ok(()));
         assert_eq!(claimed.expire(day(8)), Err(ExpiryRefusal::AlreadyExpired));
         assert_eq!(claimed.redeem(day(2)), Err(CouponFault::Expired));
+    }
+
+    #[test]
+    fn a_used_one_is_given_back_once_and_only_while_it_is_valid() {
+        let mut coupon = coupon(Discount::Percent(Decimal::TEN));
+        coupon.valid_days = Some(7);
+        let mut used = coupon.issue(UserCouponId(1), UserId(1), None, day(1)).unwrap();
+        assert_eq!(used.restore(day(2)), Err(NotUsed));
+        used.redeem(day(2)).unwrap();
+        let mut late = used.clone();
+        assert_eq!(used.restore(day(8) - TimeDelta::microseconds(1)), Ok(()));
+        assert_eq!((used.state, used.redeem(day(3))), (UserCouponState::Claimed, Ok(())));
+        assert_eq!(late.restore(day(8)), Ok(()));
+        assert_eq!((late.state, late.restore(day(8))), (UserCouponState::Expired, Err(NotUsed)));
     }
 
     #[test]

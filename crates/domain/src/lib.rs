@@ -27,6 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod cancellation;
 pub mod checkout;
 pub mod coupon;
 mod ids;

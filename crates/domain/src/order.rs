@@ -1,11 +1,12 @@
 //! Orders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::coupon::CouponCode;
+use crate::payment::PaymentChange;
 use crate::{Money, OrderId, Payment, ProductId, Quantity, RepositoryError, UserCouponId, UserId};
 
 /// A customer's order. `total - discount = paid`, and nothing is negative.
@@ -29,6 +30,8 @@ pub struct Order {
     pub coupon: Option<AppliedCoupon>,
     /// When it was placed.
     pub created_at: DateTime<Utc>,
+    /// How many events told of it: the sequence of the last.
+    pub events: u32,
 }
 
 /// One product of an order, as it was when the order was placed.
@@ -68,6 +71,45 @@ pub enum OrderStatus {
     Delivered,
     /// Cancelled.
     Cancelled,
+}
+
+/// Where an order stands does not allow the change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the order is {0:?}")]
+pub struct WrongStatus(pub OrderStatus);
+
+/// Each change is told in an event of its own.
+impl Order {
+    /// Hands a paid order to the carrier.
+    ///
+    /// # Errors
+    /// [`WrongStatus`] unless it is [`OrderStatus::Paid`].
+    pub fn ship(self) -> Result<Self, WrongStatus> {
+        self.advance(OrderStatus::Paid, OrderStatus::Shipping)
+    }
+
+    /// Notes that an order on its way has arrived.
+    ///
+    /// # Errors
+    /// [`WrongStatus`] unless it is [`OrderStatus::Shipping`].
+    pub fn deliver(self) -> Result<Self, WrongStatus> {
+        self.advance(OrderStatus::Shipping, OrderStatus::Delivered)
+    }
+
+    /// Cancels a paid order. [`crate::cancellation::cancel`] does all that goes with it.
+    ///
+    /// # Errors
+    /// [`WrongStatus`] unless it is [`OrderStatus::Paid`].
+    pub fn cancel(self) -> Result<Self, WrongStatus> {
+        self.advance(OrderStatus::Paid, OrderStatus::Cancelled)
+    }
+
+    fn advance(self, from: OrderStatus, to: OrderStatus) -> Result<Self, WrongStatus> {
+        match self.status == from {
+            true => Ok(Self { status: to, events: self.events + 1, ..self }),
+            false => Err(WrongStatus(self.status)),
+        }
+    }
 }
 
 /// What a customer asks for: 1 to [`OrderRequest::MAX_LINES`] lines.
@@ -141,6 +183,31 @@ pub trait OrderRepository: Send {
     /// Stores completed payments with their history. MUST fail with [`RepositoryError::Conflict`] when an order
     /// has one already.
     async fn pay_many(&mut self, payments: &[Payment]) -> Result<(), RepositoryError>;
+
+    /// These orders, locked until the unit of work ends.
+    ///
+    /// MUST lock rows in ascending id order; absent ids are omitted.
+    async fn lock_many(
+        &mut self,
+        orders: &BTreeSet<OrderId>,
+    ) -> Result<BTreeMap<OrderId, Order>, RepositoryError>;
+
+    /// The payments of orders that are locked; orders without one are omitted.
+    async fn payments(
+        &mut self,
+        orders: &BTreeSet<OrderId>,
+    ) -> Result<BTreeMap<OrderId, Payment>, RepositoryError>;
+
+    /// Stores where orders stand since a moment, and how many events told of them: one more than before. An order that
+    /// changed twice is there twice.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] when the events of an order are not those that were known.
+    async fn advance(&mut self, orders: &[Order], at: DateTime<Utc>) -> Result<(), RepositoryError>;
+
+    /// Stores that payments were cancelled, with their history.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] when one is not in the state COMPLETED.
+    async fn cancel_payments(&mut self, changes: &[PaymentChange]) -> Result<(), RepositoryError>;
 }
 
 #[cfg(test)]
@@ -151,6 +218,39 @@ mod tests {
         let lines =
             lines.iter().map(|&(product, pieces)| (ProductId(product), Quantity::new(pieces).unwrap()));
         OrderRequest::new(UserId(1), lines, None)
+    }
+
+    fn order(status: OrderStatus) -> Order {
+        let (total, discount, paid) = (Money::ZERO, Money::ZERO, Money::ZERO);
+        let (id, user, created_at) = (OrderId(1), UserId(1), DateTime::UNIX_EPOCH);
+        Order {
+            id,
+            user,
+            status,
+            lines: Vec::new(),
+            total,
+            discount,
+            paid,
+            coupon: None,
+            created_at,
+            events: 1,
+        }
+    }
+
+    #[test]
+    fn a_paid_order_is_shipped_and_delivered_or_cancelled_and_nothing_else_happens() {
+        use OrderStatus::{Cancelled, Delivered, Paid, Pending, Shipping};
+        for from in [Pending, Paid, Shipping, Delivered, Cancelled] {
+            for (change, allowed, to) in [
+                (Order::ship as fn(Order) -> Result<Order, WrongStatus>, Paid, Shipping),
+                (Order::deliver, Shipping, Delivered),
+                (Order::cancel, Paid, Cancelled),
+            ] {
+                let changed = change(order(from)).map(|order| (order.status, order.events));
+                let expected = if from == allowed { Ok((to, 2)) } else { Err(WrongStatus(from)) };
+                assert_eq!(changed, expected, "from {from:?} to {to:?}");
+            }
+        }
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct StockMovement {
 pub enum StockMovementKind {
     /// Sold by an order.
     Sale,
+    /// Returned by an order that was cancelled.
+    Return,
     /// Received from a supplier.
     Receive,
 }
@@ -91,6 +93,28 @@ impl Product {
             at: now,
         })
     }
+
+    /// Puts pieces that an order had taken back into the stock.
+    pub fn put_back(&mut self, quantity: Quantity, order: OrderId, now: DateTime<Utc>) -> StockMovement {
+        self.stock += quantity.get();
+        StockMovement {
+            product: self.id,
+            kind: StockMovementKind::Return,
+            quantity: quantity.get(),
+            stock_after: self.stock,
+            order: Some(order),
+            at: now,
+        }
+    }
+}
+
+/// Pieces of a sale that was taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returned {
+    /// How they moved.
+    pub movement: StockMovement,
+    /// When they were sold: the sales figures of that hour were too high.
+    pub sold_at: DateTime<Utc>,
 }
 
 /// Products as stored.
@@ -110,4 +134,18 @@ pub trait ProductRepository: Send {
     ///
     /// MUST fail with [`RepositoryError::Conflict`] rather than let a stock become negative.
     async fn sell(&mut self, sales: &[StockMovement]) -> Result<(), RepositoryError>;
+
+    /// These products, on sale or not, locked until the unit of work ends: what was sold once can be returned.
+    ///
+    /// MUST lock rows in ascending id order; absent products are omitted.
+    async fn lock_sold(
+        &mut self,
+        products: &BTreeSet<ProductId>,
+    ) -> Result<BTreeMap<ProductId, Product>, RepositoryError>;
+
+    /// Takes sales back, in order: appends the movements, puts the pieces back into the stocks, takes them out of each
+    /// product's sales volume and out of the sales figures of the hours in which they were sold.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] rather than take back more than was sold.
+    async fn take_back(&mut self, returned: &[Returned]) -> Result<(), RepositoryError>;
 }

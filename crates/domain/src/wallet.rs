@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::{Money, OrderId, RepositoryError, UserId};
+use crate::{Money, MoneyError, OrderId, RepositoryError, UserId};
 
 /// A customer's prepaid balance. It always equals the sum of the customer's ledger entries and is never
 /// negative.
@@ -130,6 +130,22 @@ impl Wallet {
         Ok(Some(self.entry(LedgerKind::Use, taken, Some(order), now)))
     }
 
+    /// Gives back what was paid for an order, even above [`WalletPolicy::max_balance`]. An order that cost nothing leaves
+    /// no ledger entry.
+    ///
+    /// # Errors
+    /// [`MoneyError::TooLarge`] when the balance would pass what can be counted; the wallet is then unchanged.
+    pub fn refund(
+        &mut self,
+        amount: Money,
+        order: OrderId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<LedgerEntry>, MoneyError> {
+        self.balance = self.balance.checked_add(amount)?;
+        let refunded = amount != Money::ZERO;
+        Ok(refunded.then(|| self.entry(LedgerKind::Refund, amount, Some(order), now)))
+    }
+
     /// Whether the balance covers an amount.
     ///
     /// # Errors
@@ -203,6 +219,20 @@ mod tests {
         assert!(wallet.charge(Money::from_minor(99), policy(), DateTime::UNIX_EPOCH).is_err());
         assert_eq!(wallet.balance, Money::ZERO);
         assert!(wallet.charge(Money::from_minor(i64::MAX), policy(), DateTime::UNIX_EPOCH).is_err());
+    }
+
+    #[test]
+    fn a_refund_may_pass_the_cap() {
+        let mut wallet = wallet(1_000_00);
+        let refund = |wallet: &mut Wallet, minor| {
+            wallet.refund(Money::from_minor(minor), OrderId(1), DateTime::UNIX_EPOCH)
+        };
+        let entry = refund(&mut wallet, 10_00).unwrap().unwrap();
+        assert_eq!((entry.kind, entry.amount), (LedgerKind::Refund, Money::from_minor(10_00)));
+        assert_eq!((wallet.balance, entry.balance_after), (Money::from_minor(1_010_00), wallet.balance));
+        assert_eq!(refund(&mut wallet, 0), Ok(None));
+        assert_eq!(refund(&mut wallet, i64::MAX), Err(MoneyError::TooLarge));
+        assert_eq!(wallet.balance, Money::from_minor(1_010_00));
     }
 
     #[test]

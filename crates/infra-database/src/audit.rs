@@ -18,7 +18,7 @@ struct Rule {
     query: &'static str,
 }
 
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 24] = [
     Rule {
         rule: "a wallet is the sum of its ledger entries",
         what: "wallet of user",
@@ -104,6 +104,23 @@ const RULES: [Rule; 22] = [
         query: "SELECT o.id AS id, o.paid_amount AS expected, COALESCE(p.amount, -1) AS found FROM orders o \
                 LEFT JOIN payments p ON p.order_id = o.id AND p.status = 'COMPLETED' \
                 WHERE o.status IN ('PAID', 'SHIPPING', 'DELIVERED') AND (p.order_id IS NULL OR p.amount <> o.paid_amount)",
+    },
+    Rule {
+        rule: "a payment was refunded if its order was cancelled, and no other was",
+        what: "order",
+        query: "SELECT o.id AS id, CASE WHEN o.status = 'CANCELLED' THEN 1 ELSE 0 END AS expected, \
+                CASE WHEN p.status = 'CANCELLED' THEN 1 ELSE 0 END AS found FROM payments p \
+                JOIN orders o ON o.id = p.order_id WHERE (o.status = 'CANCELLED' AND p.status = 'COMPLETED') \
+                OR (o.status <> 'CANCELLED' AND p.status = 'CANCELLED')",
+    },
+    Rule {
+        rule: "a payment's history is numbered without gaps and ends with its state",
+        what: "order",
+        query: "SELECT p.order_id AS id, COALESCE(l.last, 1) AS expected, COALESCE(l.changes, 0) AS found FROM payments p \
+                LEFT JOIN (SELECT order_id, COUNT(*) AS changes, MAX(sequence) AS last FROM payment_history \
+                GROUP BY order_id) l ON l.order_id = p.order_id \
+                LEFT JOIN payment_history h ON h.order_id = p.order_id AND h.sequence = l.last \
+                WHERE p.status <> COALESCE(h.to_status, 'PENDING') OR COALESCE(l.changes, 0) <> COALESCE(l.last, 0)",
     },
     // Only events that were sent are purged, and of an order the first before the others: what is left ends with the last.
     Rule {

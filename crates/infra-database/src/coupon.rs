@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use jangteo_domain::coupon::{Coupon, CouponCode, CouponRepository, Redemption, UserCoupon, UserCouponState};
+use jangteo_domain::coupon::{
+    Coupon, CouponCode, CouponRepository, Redemption, Restoration, UserCoupon, UserCouponState,
+};
 use jangteo_domain::{CouponId, RepositoryError, UserCouponId, UserId};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, LockBehavior, LockType, Query, SimpleExpr};
 use sea_orm::{
@@ -133,7 +135,7 @@ impl CouponRepository for Transaction {
                 .filter(
                     user_coupons::Column::Id.is_in(list.iter().map(|redemption| redemption.user_coupon.0)),
                 )
-                .filter(still_claimed());
+                .filter(still("CLAIMED"));
             self.writes.update(update, list.len());
         }
         self.writes.insert(redemptions.iter().map(|redemption| coupon_history::ActiveModel {
@@ -142,6 +144,29 @@ impl CouponRepository for Transaction {
             action: Set("USED".to_owned()),
             order_id: Set(Some(redemption.order.0)),
             created_at: Set(redemption.at),
+        }));
+        Ok(())
+    }
+
+    async fn restore(&mut self, restorations: &[Restoration]) -> Result<(), RepositoryError> {
+        for (expired, status) in [(false, "CLAIMED"), (true, "EXPIRED")] {
+            let ids = restorations.iter().filter(|restored| restored.expired == expired);
+            let ids: Vec<i64> = ids.map(|restored| restored.user_coupon.0).collect();
+            for list in ids.chunks(LARGEST) {
+                let update = user_coupons::Entity::update_many()
+                    .col_expr(user_coupons::Column::Status, Expr::val(status))
+                    .col_expr(user_coupons::Column::UsedAt, Expr::cust("NULL"))
+                    .filter(user_coupons::Column::Id.is_in(list.iter().copied()))
+                    .filter(still("USED"));
+                self.writes.update(update, list.len());
+            }
+        }
+        self.writes.insert(restorations.iter().map(|restored| coupon_history::ActiveModel {
+            id: NotSet,
+            user_coupon_id: Set(restored.user_coupon.0),
+            action: Set(if restored.expired { "EXPIRED" } else { "RESTORED" }.to_owned()),
+            order_id: Set(Some(restored.order.0)),
+            created_at: Set(restored.at),
         }));
         Ok(())
     }
@@ -171,7 +196,7 @@ impl CouponRepository for Transaction {
             let update = user_coupons::Entity::update_many()
                 .col_expr(user_coupons::Column::Status, Expr::val("EXPIRED"))
                 .filter(user_coupons::Column::Id.is_in(list.iter().map(|id| id.0)))
-                .filter(still_claimed());
+                .filter(still("CLAIMED"));
             self.writes.update(update, list.len());
         }
         self.writes.insert(expired.iter().map(|id| coupon_history::ActiveModel {
@@ -187,8 +212,8 @@ impl CouponRepository for Transaction {
 
 /// The guard of an update by ids, in a form that no index serves. Given the choice, MariaDB would find the rows by their
 /// status when few are CLAIMED, and so lock those of everybody else.
-fn still_claimed() -> SimpleExpr {
-    Func::coalesce([user_coupons::Column::Status.into_expr(), Expr::val("")]).eq("CLAIMED")
+fn still(status: &'static str) -> SimpleExpr {
+    Func::coalesce([user_coupons::Column::Status.into_expr(), Expr::val("")]).eq(status)
 }
 
 fn collect(

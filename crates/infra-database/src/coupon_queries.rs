@@ -7,12 +7,15 @@ use jangteo_application::queries::{CouponChange, CouponHistoryLine, HeldCoupon, 
 use jangteo_domain::coupon::{CouponFault, UserCouponState};
 use jangteo_domain::{Coupon, CouponCode, CouponId, OrderId, RepositoryError, UserCoupon, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+};
 
 use crate::customer_queries::paged;
 use crate::entity::{coupon_history, coupons, user_coupons};
 use crate::error::{Corrupt, failed};
 use crate::literal::moment_value;
+use crate::statement::padded;
 use crate::store::Store;
 
 impl Store {
@@ -44,22 +47,9 @@ impl Store {
             .all(self.readers())
             .await
             .map_err(failed)?;
-        let coupons = self.coupons_by_id(held.iter().map(|held| held.coupon_id)).await?;
+        let coupons = coupons_by_id(self.readers(), held.iter().map(|held| held.coupon_id)).await?;
         let now = self.clock().now();
         held.into_iter().map(|held| held_coupon(held, &coupons, now).map_err(RepositoryError::from)).collect()
-    }
-
-    pub(crate) async fn coupons_by_id(
-        &self,
-        ids: impl Iterator<Item = i64>,
-    ) -> Result<BTreeMap<i64, coupons::Model>, RepositoryError> {
-        let ids: Vec<i64> = ids.collect();
-        if ids.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let rows = coupons::Entity::find().filter(coupons::Column::Id.is_in(ids));
-        let rows = rows.all(self.readers()).await.map_err(failed)?;
-        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 
     pub(crate) async fn find_coupon_history(
@@ -79,6 +69,19 @@ impl Store {
         let content = rows.into_iter().map(CouponHistoryLine::try_from).collect::<Result<_, Corrupt>>()?;
         Ok(Page { content, request: page, total })
     }
+}
+
+pub(crate) async fn coupons_by_id(
+    connection: &impl ConnectionTrait,
+    ids: impl Iterator<Item = i64>,
+) -> Result<BTreeMap<i64, coupons::Model>, RepositoryError> {
+    let mut found = BTreeMap::new();
+    for list in padded(ids) {
+        let rows = coupons::Entity::find().filter(coupons::Column::Id.is_in(list));
+        let rows = rows.all(connection).await.map_err(failed)?;
+        found.extend(rows.into_iter().map(|row| (row.id, row)));
+    }
+    Ok(found)
 }
 
 /// The history of a customer's coupons, without columns yet.

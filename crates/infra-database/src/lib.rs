@@ -31,6 +31,7 @@ mod idempotency;
 mod job_leases;
 mod literal;
 mod order;
+mod order_details;
 mod outbox;
 mod outbox_leases;
 mod outbox_queries;

@@ -12,7 +12,7 @@ use sea_orm::{
 use crate::entity::{installation, outbox};
 use crate::error::failed;
 use crate::literal::moment_value;
-use crate::rows::{aggregate, read_event_status};
+use crate::rows::{aggregate, read_event_status, sequence};
 use crate::statement::padded;
 use crate::transaction::Transaction;
 
@@ -26,28 +26,32 @@ impl OutboxRepository for Transaction {
     }
 
     /// The ids first, from the index: a DELETE by time might wait for events that are being delivered.
-    async fn purge_sent(&mut self, now: DateTime<Utc>, at_most: usize) -> Result<usize, RepositoryError> {
-        let now = moment_value(self.writes.backend(), now);
+    async fn purge_sent(
+        &mut self,
+        sent_before: DateTime<Utc>,
+        at_most: usize,
+    ) -> Result<usize, RepositoryError> {
+        let sent_before = moment_value(self.writes.backend(), sent_before);
         let transaction = self.up_to_date().await?;
-        let due: Vec<(i64, DateTime<Utc>)> = outbox::Entity::find()
+        let old: Vec<(i64, DateTime<Utc>)> = outbox::Entity::find()
             .select_only()
             .columns([outbox::Column::Id, outbox::Column::CreatedAt])
             .filter(outbox::Column::Status.eq("SENT"))
-            .filter(outbox::Column::DueAt.lte(now))
-            .order_by_asc(outbox::Column::DueAt)
+            .filter(outbox::Column::StatusAt.lt(sent_before))
+            .order_by_asc(outbox::Column::StatusAt)
             .limit(at_most as u64)
             .into_tuple()
             .all(transaction)
             .await
             .map_err(failed)?;
-        for list in padded(due.iter().map(|(id, _)| *id)) {
+        for list in padded(old.iter().map(|(id, _)| *id)) {
             let purge = outbox::Entity::delete_many().filter(outbox::Column::Id.is_in(list));
             purge.exec(transaction).await.map_err(failed)?;
         }
-        if let Some(until) = due.iter().map(|(_, created_at)| *created_at).max() {
+        if let Some(until) = old.iter().map(|(_, created_at)| *created_at).max() {
             self.note_purged(until);
         }
-        Ok(due.len())
+        Ok(old.len())
     }
 
     async fn lock_status(&mut self, id: i64) -> Result<Option<EventStatus>, RepositoryError> {
@@ -71,8 +75,7 @@ impl OutboxRepository for Transaction {
             let update = outbox::Entity::update_many()
                 .col_expr(outbox::Column::Status, Expr::val(EventStatus::Pending.name()))
                 .col_expr(outbox::Column::Attempts, Expr::val(0))
-                .col_expr(outbox::Column::DueAt, Expr::val(now.clone()))
-                .col_expr(outbox::Column::SentAt, Expr::cust("NULL"))
+                .col_expr(outbox::Column::StatusAt, Expr::val(now.clone()))
                 .filter(outbox::Column::Id.is_in(list))
                 .filter(has_status(Expr::col(outbox::Column::Status), only));
             again += update.exec(transaction).await.map_err(failed)?.rows_affected;
@@ -108,19 +111,17 @@ impl Transaction {
 }
 
 fn row(message: &OutboxMessage) -> Result<outbox::ActiveModel, RepositoryError> {
-    let sequence = i32::try_from(message.sequence).map_err(|error| RepositoryError::Backend(error.into()))?;
     Ok(outbox::ActiveModel {
         id: NotSet,
         aggregate: Set(aggregate(message.aggregate).to_owned()),
         aggregate_id: Set(message.aggregate_id),
-        sequence: Set(sequence),
+        sequence: Set(sequence(message.sequence)?),
         event_type: Set(message.event_type.name().to_owned()),
         payload: Set(message.payload.clone()),
         status: NotSet,
         attempts: NotSet,
-        due_at: Set(Some(message.at)),
+        status_at: Set(Some(message.at)),
         last_error: NotSet,
         created_at: Set(message.at),
-        sent_at: NotSet,
     })
 }

@@ -1,6 +1,6 @@
 //! Events on their way to the data platform: who delivers which, and what became of them.
 //!
-//! A lease is the moment when it ends, in `due_at`: no other has the same, since the next can only begin after it.
+//! A lease is the moment when it ends, in `status_at`: no other has the same, since the next can only begin after it.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -19,8 +19,10 @@ use crate::error::{Corrupt, commit_failed, failed};
 use crate::literal::moment_value;
 use crate::rows::read_aggregate;
 use crate::script::Script;
-use crate::statement::{LARGEST, padded};
 use crate::store::Store;
+
+/// The most ids in one list.
+const LONGEST: usize = 1000;
 
 #[async_trait]
 impl Outbox for Store {
@@ -34,11 +36,12 @@ impl Outbox for Store {
         let transaction = self.begin_writing().await?;
         let mut rows = due(&transaction, "FAILED", at_most, now).await?;
         rows.extend(due(&transaction, "PENDING", at_most - rows.len(), now).await?);
-        for list in padded(rows.iter().map(|row| row.id)) {
-            let until = moment_value(transaction.get_database_backend(), until);
-            let lease = Entity::update_many().col_expr(Column::DueAt, Expr::val(until));
-            lease.filter(Column::Id.is_in(list)).exec(&transaction).await.map_err(failed)?;
+        let mut script = Script::new(transaction.get_database_backend());
+        for list in rows.chunks(LONGEST) {
+            let lease = Entity::update_many().col_expr(Column::StatusAt, script.moment(until));
+            script.update(lease.filter(Column::Id.is_in(list.iter().map(|row| row.id))), list.len());
         }
+        script.run(&transaction).await?;
         transaction.commit().await.map_err(commit_failed)?;
         let events = rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?;
         Ok(Leased { until, events })
@@ -52,17 +55,17 @@ impl Outbox for Store {
     ) -> Result<(), RepositoryError> {
         let transaction = self.begin_writing().await?;
         let mut script = Script::new(transaction.get_database_backend());
-        for list in settlement.sent.chunks(LARGEST) {
-            let sent = sent(&mut script, now, settlement.kept_until);
+        for list in settlement.sent.chunks(LONGEST) {
+            let sent = sent(&mut script, now);
             script.update_any(sent.filter(Column::Id.is_in(list.iter().copied())));
         }
         for event in &settlement.failed {
-            let failure = failure(&mut script, event);
+            let failure = failure(&mut script, event, now);
             let under = under(&mut script, lease.until);
             script.update_any(failure.filter(Column::Id.eq(event.id)).filter(under));
         }
-        for list in settlement.returned.chunks(LARGEST) {
-            let returned = Entity::update_many().col_expr(Column::DueAt, Expr::col(Column::CreatedAt));
+        for list in settlement.returned.chunks(LONGEST) {
+            let returned = Entity::update_many().col_expr(Column::StatusAt, Expr::col(Column::CreatedAt));
             let under = under(&mut script, lease.until);
             script.update_any(returned.filter(Column::Id.is_in(list.iter().copied())).filter(under));
         }
@@ -85,9 +88,9 @@ async fn due(
 ) -> Result<Vec<Model>, RepositoryError> {
     let due = Entity::find()
         .filter(Column::Status.eq(status))
-        .filter(Column::DueAt.lte(moment_value(transaction.get_database_backend(), now)))
-        .filter(Expr::exists(earlier_and_not_sent()).not())
-        .order_by_asc(Column::DueAt)
+        .filter(Column::StatusAt.lte(moment_value(transaction.get_database_backend(), now)))
+        .filter(Column::Sequence.eq(1).or(Expr::exists(earlier_and_not_sent()).not()))
+        .order_by_asc(Column::StatusAt)
         .limit(at_most as u64)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     due.all(transaction).await.map_err(failed)
@@ -108,31 +111,28 @@ fn earlier_and_not_sent() -> SelectStatement {
 }
 
 /// Whoever has the lease by now: the platform has the event. Sent twice, it was sent when it was sent first.
-fn sent(script: &mut Script, now: DateTime<Utc>, kept_until: DateTime<Utc>) -> UpdateMany<Entity> {
+fn sent(script: &mut Script, now: DateTime<Utc>) -> UpdateMany<Entity> {
     Entity::update_many()
         .col_expr(Column::Status, Expr::val("SENT"))
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::LastError, Expr::cust("NULL"))
-        .col_expr(Column::SentAt, script.moment(now))
-        .col_expr(Column::DueAt, script.moment(kept_until))
+        .col_expr(Column::StatusAt, script.moment(now))
         .filter(Expr::col(Column::Status).is_in(["PENDING", "FAILED", "DEAD"]))
 }
 
-fn failure(script: &mut Script, event: &FailedEvent) -> UpdateMany<Entity> {
-    let (status, due_at) = match event.retry_at {
-        Some(at) => ("FAILED", script.moment(at)),
-        None => ("DEAD", Expr::cust("NULL")),
-    };
+fn failure(script: &mut Script, event: &FailedEvent, now: DateTime<Utc>) -> UpdateMany<Entity> {
+    let status = if event.retry_at.is_some() { "FAILED" } else { "DEAD" };
+    let status_at = script.moment(event.retry_at.unwrap_or(now));
     Entity::update_many()
         .col_expr(Column::Status, Expr::val(status))
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::LastError, script.text(&event.error))
-        .col_expr(Column::DueAt, due_at)
+        .col_expr(Column::StatusAt, status_at)
 }
 
 /// Nobody has taken it since, retried or delivered it.
 fn under(script: &mut Script, lease: DateTime<Utc>) -> SimpleExpr {
-    Expr::col(Column::DueAt).eq(script.moment(lease)).and(Column::Status.is_in(["PENDING", "FAILED"]))
+    Expr::col(Column::StatusAt).eq(script.moment(lease)).and(Column::Status.is_in(["PENDING", "FAILED"]))
 }
 
 impl TryFrom<Model> for StoredEvent {

@@ -45,7 +45,7 @@ impl OutboxQueries for Store {
         let total = self.count_up_to_most(status).await?;
         let latest = match status {
             None => outbox::Entity::find(),
-            Some(status) => of(status).order_by_desc(outbox::Column::DueAt),
+            Some(status) => of(status).order_by_desc(outbox::Column::StatusAt),
         };
         let latest = paged(latest.order_by_desc(outbox::Column::Id), page);
         let latest = latest.select_only().column(outbox::Column::Id).into_tuple::<i64>();
@@ -174,9 +174,9 @@ impl Store {
     /// platform is not to blame.
     async fn oldest(&self) -> Result<Option<DateTime<Utc>>, RepositoryError> {
         let now = self.stored_moment(self.clock().now());
-        let waiting = of(EventStatus::Pending).order_by_asc(outbox::Column::DueAt).limit(1);
-        let leased = of(EventStatus::Pending).filter(outbox::Column::DueAt.gt(now)).limit(PORTION);
-        let failed = of(EventStatus::Failed).order_by_asc(outbox::Column::DueAt).limit(PORTION);
+        let waiting = of(EventStatus::Pending).order_by_asc(outbox::Column::StatusAt).limit(1);
+        let leased = of(EventStatus::Pending).filter(outbox::Column::StatusAt.gt(now)).limit(PORTION);
+        let failed = of(EventStatus::Failed).order_by_asc(outbox::Column::StatusAt).limit(PORTION);
         let mut oldest = None;
         for events in [waiting, leased, failed] {
             let first = self.first_of(events).await?;
@@ -286,10 +286,9 @@ fn event_columns() -> Select<outbox::Entity> {
         outbox::Column::EventType,
         outbox::Column::Status,
         outbox::Column::Attempts,
-        outbox::Column::DueAt,
+        outbox::Column::StatusAt,
         outbox::Column::LastError,
         outbox::Column::CreatedAt,
-        outbox::Column::SentAt,
     ])
 }
 
@@ -312,10 +311,9 @@ struct EventRow {
     event_type: String,
     status: String,
     attempts: i32,
-    due_at: Option<DateTime<Utc>>,
+    status_at: Option<DateTime<Utc>>,
     last_error: Option<String>,
     created_at: DateTime<Utc>,
-    sent_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<EventRow> for EventView {
@@ -333,10 +331,10 @@ impl TryFrom<EventRow> for EventView {
             last_error: row.last_error,
             at: row.created_at,
             next_attempt_at: match status {
-                EventStatus::Pending | EventStatus::Failed => row.due_at,
+                EventStatus::Pending | EventStatus::Failed => row.status_at,
                 EventStatus::Sent | EventStatus::Dead => None,
             },
-            sent_at: row.sent_at,
+            sent_at: row.status_at.filter(|_| status == EventStatus::Sent),
         })
     }
 }

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use jangteo_application::outbox::{Aggregate, EventStatus};
 use jangteo_domain::coupon::{Coupon, Discount, UserCoupon, UserCouponState};
 use jangteo_domain::order::OrderStatus;
+use jangteo_domain::payment::{Payment, PaymentStatus};
 use jangteo_domain::product::StockMovementKind;
 use jangteo_domain::wallet::LedgerKind;
-use jangteo_domain::{CouponId, Money, UserCouponId, UserId};
+use jangteo_domain::{CouponId, Money, OrderId, RepositoryError, UserCouponId, UserId};
 
-use crate::entity::{coupons, user_coupons};
+use crate::entity::{coupons, payments, user_coupons};
 use crate::error::Corrupt;
 
 pub(crate) fn ledger_kind(kind: LedgerKind) -> &'static str {
@@ -33,6 +34,7 @@ pub(crate) fn read_ledger_kind(id: i64, text: &str) -> Result<LedgerKind, Corrup
 pub(crate) fn stock_movement_kind(kind: StockMovementKind) -> &'static str {
     match kind {
         StockMovementKind::Sale => "SALE",
+        StockMovementKind::Return => "RETURN",
         StockMovementKind::Receive => "RECEIVE",
     }
 }
@@ -75,6 +77,47 @@ pub(crate) fn read_order_status(id: i64, text: &str) -> Result<OrderStatus, Corr
         "CANCELLED" => Ok(OrderStatus::Cancelled),
         _ => Err(Corrupt::new("orders", "status", id)),
     }
+}
+
+pub(crate) fn payment_status(status: PaymentStatus) -> &'static str {
+    match status {
+        PaymentStatus::Pending => "PENDING",
+        PaymentStatus::Completed => "COMPLETED",
+        PaymentStatus::Failed => "FAILED",
+        PaymentStatus::Cancelled => "CANCELLED",
+    }
+}
+
+fn read_payment_status(order: i64, text: &str) -> Result<PaymentStatus, Corrupt> {
+    match text {
+        "PENDING" => Ok(PaymentStatus::Pending),
+        "COMPLETED" => Ok(PaymentStatus::Completed),
+        "FAILED" => Ok(PaymentStatus::Failed),
+        "CANCELLED" => Ok(PaymentStatus::Cancelled),
+        _ => Err(Corrupt::new("payments", "status", order)),
+    }
+}
+
+/// A payment with the last number of its history.
+pub(crate) fn payment(row: payments::Model, changes: i32) -> Result<Payment, Corrupt> {
+    let status = read_payment_status(row.order_id, &row.status)?;
+    if status == PaymentStatus::Completed && row.paid_at.is_none() {
+        return Err(Corrupt::new("payments", "paid_at", row.order_id));
+    }
+    Ok(Payment {
+        order: OrderId(row.order_id),
+        amount: Money::from_minor(row.amount),
+        status,
+        created_at: row.created_at,
+        paid_at: row.paid_at,
+        changes: u32::try_from(changes)
+            .map_err(|_| Corrupt::new("payment_history", "sequence", row.order_id))?,
+    })
+}
+
+/// A number in a sequence, as a column holds it.
+pub(crate) fn sequence(number: u32) -> Result<i32, RepositoryError> {
+    i32::try_from(number).map_err(|error| RepositoryError::Backend(error.into()))
 }
 
 /// A discount as its kind and value: minor units, or hundredths of a percent.

@@ -7,7 +7,7 @@ use jangteo_application::event_sink::PublishError;
 
 /// Writes each event to the log, at `info`, as `jangteo_events`.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct LogSink;
+pub(crate) struct LogSink;
 
 const BATCH: usize = 500;
 

@@ -31,9 +31,9 @@ pub struct CachedCatalogue {
     popular: Arc<ReadThrough<PopularProducts>>,
     best_sellers: Arc<ReadThrough<PopularProducts>>,
     offers: Arc<ReadThrough<Page<Coupon>>>,
-    /// What this instance sold after the answers may have been made.
+    /// What this instance sold or took back after the answers may have been made.
     sold: Cache<ProductId, (StockLeft, Instant)>,
-    /// When it last sold anything: answers that are younger need not be looked through.
+    /// When it last sold or took back anything: answers that are younger need not be looked through.
     last_sale: RwLock<Option<Instant>>,
 }
 
@@ -59,7 +59,7 @@ impl CachedCatalogue {
         }
     }
 
-    /// Shows in an answer what this instance has sold since it was made.
+    /// Shows in an answer what this instance has sold and taken back since it was made.
     fn up_to_date<'a>(&self, made_at: Instant, products: impl IntoIterator<Item = &'a mut ProductView>) {
         let last_sale = *self.last_sale.read().unwrap_or_else(PoisonError::into_inner);
         if last_sale.is_none_or(|last_sale| last_sale <= made_at) {
@@ -69,7 +69,8 @@ impl CachedCatalogue {
             if let Some((left, at)) = self.sold.get(&product.id)
                 && at > made_at
             {
-                product.sales_volume += (product.stock - left.stock).max(0);
+                // More than there was came back with orders that were cancelled.
+                product.sales_volume = (product.sales_volume + product.stock - left.stock).max(0);
                 product.stock = left.stock;
             }
         }

@@ -11,8 +11,10 @@ use anyhow::Context;
 use chrono::TimeDelta;
 use futures::future::OptionFuture;
 use jangteo_application::cache::SharedCache;
+use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
+use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::operation::Executor;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
@@ -41,7 +43,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 4;
+const WRITING_OPERATIONS: u32 = 6;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -57,9 +59,9 @@ pub struct Application {
     shutdown_timeout: Duration,
 }
 
-/// Stops an [`Application`] from elsewhere.
+/// Stops an [`Application`] or a [`Platform`](crate::Platform) from elsewhere.
 #[derive(Debug, Clone)]
-pub struct StopHandle(watch::Sender<bool>);
+pub struct StopHandle(pub(crate) watch::Sender<bool>);
 
 impl StopHandle {
     /// Has it stop accepting, finish what it has begun, and end.
@@ -166,7 +168,14 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
     if tokio::time::timeout(patience, handle.stop(true)).await.is_err() {
         tracing::warn!("some clients have not taken their answers");
     }
-    tokio::join!(shop.orders.drain(), shop.charges.drain(), shop.claims.drain(), shop.registrations.drain());
+    tokio::join!(
+        shop.orders.drain(),
+        shop.cancellations.drain(),
+        shop.fulfilments.drain(),
+        shop.charges.drain(),
+        shop.claims.drain(),
+        shop.registrations.drain(),
+    );
 }
 
 /// Connects to the database of the settings.
@@ -229,6 +238,8 @@ fn open(
     let charging = ChargeWallets { policy: settings.wallet_policy() };
     Shop {
         orders: start(PlaceOrders, store, &clock, batches),
+        cancellations: start(CancelOrders, store, &clock, batches),
+        fulfilments: start(FulfilOrders, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
         claims: CouponClaims::start(
             coupon_gate(settings, redis.as_ref()),

@@ -15,8 +15,10 @@ use crate::http;
 
 mod audit;
 mod demo;
+mod health;
 mod migrate;
 mod output;
+mod platform;
 mod seed;
 mod serve;
 mod signals;
@@ -44,6 +46,7 @@ Examples:
   jangteo --database-url mysql://shop:secret@db/shop worker --listen 127.0.0.1:9100
   jangteo seed --users 1000 --products 200 --stock 1000000 --balance 1000000 --coupon WELCOME10:PERCENT:10:1000
   jangteo audit --json
+  jangteo platform --file events.db          a data platform that receives events on http://127.0.0.1:8090/events
 
 Settings: defaults, then jangteo.toml (or --config FILE), then JANGTEO_* variables, then flags. All of them are listed
 in docs/configuration.md.";
@@ -72,8 +75,12 @@ enum Command {
     Seed(seed::Arguments),
     /// Check that money, stock and coupons add up: exit code 0 clean, 1 violations, 2 could not check
     Audit(audit::Arguments),
+    /// Ask a running process whether it is well: exit code 0 when it is; for containers
+    Health(health::Arguments),
     /// Print the OpenAPI document
     Openapi,
+    /// Be the data platform: receive events and tell whether all came, for demonstrations, tests and benchmarks
+    Platform(platform::Arguments),
 }
 
 impl Cli {
@@ -93,7 +100,9 @@ impl Cli {
             Command::Migrate(direction) => Box::pin(migrate::run(&sources(), direction)).await,
             Command::Seed(arguments) => Box::pin(seed::run(&sources(), &arguments)).await,
             Command::Audit(arguments) => return Box::pin(audit::run(&sources(), arguments)).await,
+            Command::Health(arguments) => health::run(&arguments),
             Command::Openapi => print_openapi(),
+            Command::Platform(arguments) => Box::pin(platform::run(arguments)).await,
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

@@ -18,12 +18,16 @@ use figment::{Figment, Profile, Provider};
 use jangteo_application::rate_limit::Quota;
 use jangteo_domain::Money;
 use jangteo_domain::wallet::WalletPolicy;
+use jangteo_infra_events::{Destination, Headers, HttpSecret, KafkaProperties};
 use jangteo_infra_redis::RedisUrl;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
+mod named_values;
 mod suggestion;
 mod values;
+
+use named_values::named_values;
 
 pub use values::{Authentication, DatabaseUrl, LogFilter, LogFormat, Switch, TrustedProxies};
 
@@ -85,6 +89,21 @@ pub struct Settings {
     /// How often scheduled jobs are tried, in milliseconds.
     #[serde(deserialize_with = "at_most_a_day")]
     pub job_interval_ms: NonZeroU64,
+    /// The data platform that events go to.
+    #[serde(deserialize_with = "text")]
+    pub events: Destination,
+    /// What is said in the head of every request or message to the data platform.
+    #[serde(deserialize_with = "named_values")]
+    pub events_headers: Headers,
+    /// The most events in a request, over HTTP.
+    #[serde(deserialize_with = "text")]
+    pub events_http_batch: NonZeroUsize,
+    /// What requests to the data platform are signed with, over HTTP.
+    #[serde(deserialize_with = "optional_text")]
+    pub events_http_secret: Option<HttpSecret>,
+    /// What else librdkafka is told, for Kafka.
+    #[serde(deserialize_with = "named_values")]
+    pub events_kafka: KafkaProperties,
     /// After so many attempts an event is given up.
     #[serde(deserialize_with = "text")]
     pub events_max_attempts: NonZeroU32,
@@ -155,6 +174,11 @@ impl Default for Settings {
             popular_cache_ms: 60_000,
             http_workers: None,
             job_interval_ms: NonZeroU64::new(60_000).expect("a default above zero"),
+            events: Destination::default(),
+            events_headers: Headers::default(),
+            events_http_batch: NonZeroUsize::MIN,
+            events_http_secret: None,
+            events_kafka: KafkaProperties::default(),
             events_max_attempts: NonZeroU32::new(10).expect("a default above zero"),
             events_poll_ms: NonZeroU64::new(250).expect("a default above zero"),
             events_timeout_ms: NonZeroU64::new(5_000).expect("a default above zero"),
@@ -274,10 +298,36 @@ impl Settings {
             merged.merge(Serialized::from(&layer.settings, Profile::Default))
         });
         let settings: Self = merged.extract().map_err(|error| explain(error, &layers))?;
+        if let Some((key, destinations)) = settings.without_effect() {
+            let problem = format!("is only for {destinations}, and `events` is {}", settings.events);
+            return Err(SettingsError::Invalid {
+                key: key.to_owned(),
+                origin: origin(key, &layers),
+                problem,
+            });
+        }
         match settings.listen.ip().is_loopback() || settings.auth.is_some() {
             true => Ok(settings),
             false => Err(SettingsError::Unprotected(settings.listen)),
         }
+    }
+
+    /// A setting that was meant for another data platform.
+    fn without_effect(&self) -> Option<(&'static str, &'static str)> {
+        let (http, kafka) = match self.events {
+            Destination::Log => (false, false),
+            Destination::Http(_) => (true, false),
+            Destination::Kafka(_) => (false, true),
+        };
+        let (of_http, of_both) = ("http:// and https://", "http://, https:// and kafka://");
+        [
+            ("events_headers", of_both, http || kafka || self.events_headers.is_empty()),
+            ("events_http_batch", of_http, http || self.events_http_batch == NonZeroUsize::MIN),
+            ("events_http_secret", of_http, http || self.events_http_secret.is_none()),
+            ("events_kafka", "kafka://", kafka || self.events_kafka.is_empty()),
+        ]
+        .into_iter()
+        .find_map(|(key, destinations, sound)| (!sound).then_some((key, destinations)))
     }
 
     /// What the shop allows for charging wallets.
@@ -358,18 +408,20 @@ fn flags(sources: &Sources) -> Layer {
     Layer { origin, file: PathBuf::new(), settings }
 }
 
+/// Where the value stands that won.
+fn origin(key: &str, layers: &[Layer]) -> Origin {
+    let layer = layers.iter().rev().find(|layer| layer.settings.contains_key(key));
+    layer.map_or(Origin::Default, |layer| (layer.origin)(key, &layer.file))
+}
+
 fn explain(error: figment::Error, layers: &[Layer]) -> SettingsError {
-    let origin = |key: &str| {
-        let layer = layers.iter().rev().find(|layer| layer.settings.contains_key(key));
-        layer.map_or(Origin::Default, |layer| (layer.origin)(key, &layer.file))
-    };
     if let Kind::UnknownField(key, known) = error.kind {
         let suggestion = suggestion::nearest(&key, known);
-        return SettingsError::Unknown { origin: origin(&key), suggestion, key };
+        return SettingsError::Unknown { origin: origin(&key, layers), suggestion, key };
     }
     let key = error.path.first().cloned().unwrap_or_default();
     let problem = format!("{}{}", error.kind, example(&key));
-    SettingsError::Invalid { origin: origin(&key), problem, key }
+    SettingsError::Invalid { origin: origin(&key, layers), problem, key }
 }
 
 /// What would do instead, where the reason alone does not tell.

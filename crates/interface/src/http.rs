@@ -5,7 +5,9 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig, route};
 use jangteo_application::CouponClaims;
 use jangteo_application::cache::StockNews;
+use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
+use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
@@ -26,6 +28,7 @@ mod headers;
 mod limits;
 mod observe;
 mod operations;
+mod order_changes;
 mod orders;
 mod outbox;
 mod pages;
@@ -51,6 +54,8 @@ use observe::Observe;
 /// Everything that handlers use.
 pub(crate) struct Shop {
     pub(crate) orders: Batcher<PlaceOrders>,
+    pub(crate) cancellations: Batcher<CancelOrders>,
+    pub(crate) fulfilments: Batcher<FulfilOrders>,
     pub(crate) charges: Batcher<ChargeWallets>,
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
@@ -73,6 +78,7 @@ fn api() -> Vec<Endpoint> {
     [
         products::endpoints(),
         orders::endpoints(),
+        order_changes::endpoints(),
         wallets::endpoints(),
         coupon_offers::endpoints(),
         coupons::endpoints(),

@@ -24,6 +24,7 @@
 //! | an endpoint | `http/`, a file for each area |
 //! | what a failure looks like to a client | `http/error.rs`, `messages.rs` |
 //! | what is done without being asked | `worker.rs` |
+//! | who receives events, to try it | `platform.rs` |
 //! | a setting | [`config`] |
 //! | a command | [`cli`] |
 
@@ -32,6 +33,7 @@ pub mod cli;
 pub mod config;
 mod http;
 mod messages;
+mod platform;
 mod reads;
 pub mod telemetry;
 mod worker;
@@ -39,3 +41,4 @@ mod worker;
 pub use application::{Application, StopHandle};
 pub use config::Settings;
 pub use http::openapi;
+pub use platform::{Platform, PlatformSettings};

@@ -115,6 +115,10 @@ impl Problem {
                 "This Idempotency-Key was used for another request.",
             ),
             Self::EmailTaken => both("이미 사용 중인 이메일입니다.", "The e-mail address is taken."),
+            Self::OrderStatus(status) => both(
+                format!("현재 주문 상태({status})에서는 처리할 수 없습니다."),
+                format!("The order is {status}, which does not allow this."),
+            ),
             Self::EventSent => both(
                 "이미 전송된(SENT) 이벤트입니다. 다시 보내려면 resend를 사용하세요.",
                 "The event was delivered (SENT). To send it once more, use resend.",
@@ -173,6 +177,8 @@ impl Reason {
             Self::BelowMinimum { .. } => "BELOW_MINIMUM",
             Self::Profile(ProfileError::TooLong(_)) => "TOO_LONG",
             Self::EmailTaken => "EMAIL_TAKEN",
+            Self::NotALine { .. } => "NOT_A_LINE",
+            Self::OrderStatus(_) => "ORDER_STATUS",
             Self::Order(OrderFault::LineCount) => "LINE_COUNT",
             Self::Order(OrderFault::TooManyPieces { .. }) => "TOO_MANY_PIECES",
             Self::Order(OrderFault::UnknownProduct { .. }) => "UNKNOWN_PRODUCT",
@@ -244,6 +250,13 @@ impl Reason {
             ),
             Self::Amount(error) => amount(*error),
             Self::EmailTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::NotALine { longest } => both(
+                format!("줄바꿈 없이 1자 이상 {longest}자 이하여야 합니다."),
+                format!("This must be a line of 1 to {longest} characters."),
+            ),
+            Self::OrderStatus(status) => {
+                both(format!("주문 상태는 {status}입니다."), format!("The order is {status}."))
+            }
             Self::LimitExceeded { balance, maximum } => both(
                 format!("현재 잔액은 {balance}이고, {maximum}까지 충전할 수 있습니다."),
                 format!("The balance is {balance} and may become {maximum}."),

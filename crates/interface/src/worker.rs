@@ -11,9 +11,9 @@ use jangteo_application::jobs::{
 use jangteo_application::outbox::Outbox;
 use jangteo_application::outbox_queries::Backlog;
 use jangteo_application::relay::RelayStatus;
-use jangteo_application::{Clock, OutboxWatch, Relay, RelaySettings};
+use jangteo_application::{Clock, EventSink, OutboxWatch, Relay, RelaySettings};
 use jangteo_infra_database::Store;
-use jangteo_infra_events::LogSink;
+use jangteo_infra_events::{SinkSettings, connect};
 
 use crate::config::Settings;
 
@@ -67,7 +67,9 @@ impl Worker {
 }
 
 fn scheduler(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> Scheduler {
-    let jobs: Vec<Box<dyn Job>> = vec![Box::new(ExpireCoupons), Box::new(PurgeKeys), Box::new(PurgeEvents)];
+    let retention = TimeDelta::hours(settings.events_retention_hours.into());
+    let jobs: Vec<Box<dyn Job>> =
+        vec![Box::new(ExpireCoupons), Box::new(PurgeKeys), Box::new(PurgeEvents { retention })];
     let leases: Arc<dyn JobLeases> = Arc::new(store.clone());
     let interval = Duration::from_millis(settings.job_interval_ms.get());
     let settings = SchedulerSettings { holder: this_process(), interval, lease: interval * LEASE };
@@ -75,15 +77,30 @@ fn scheduler(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> Sche
 }
 
 async fn relay(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> anyhow::Result<Relay> {
+    let sink = sink(settings, clock)?;
     let settings = RelaySettings {
         source: format!("urn:jangteo:{}", store.installation().await.context(NO_NAME)?),
         max_attempts: settings.events_max_attempts.get(),
         poll: Duration::from_millis(settings.events_poll_ms.get()),
         timeout: Duration::from_millis(settings.events_timeout_ms.get()),
-        retention: TimeDelta::hours(settings.events_retention_hours.into()),
     };
     let outbox: Arc<dyn Outbox> = Arc::new(store.clone());
-    Ok(Relay::start(outbox, Arc::new(LogSink), Arc::clone(clock), settings))
+    Ok(Relay::start(outbox, sink, Arc::clone(clock), settings))
+}
+
+fn sink(settings: &Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn EventSink>> {
+    let platform = SinkSettings {
+        destination: settings.events.clone(),
+        headers: settings.events_headers.clone(),
+        timeout: Duration::from_millis(settings.events_timeout_ms.get()),
+        http_batch: settings.events_http_batch,
+        http_secret: settings.events_http_secret.clone(),
+        kafka: settings.events_kafka.clone(),
+    };
+    let connected = connect(&platform, Arc::clone(clock));
+    let sink = connected.with_context(|| format!("events cannot be sent to {}", settings.events))?;
+    tracing::info!(platform = %settings.events, "events are sent");
+    Ok(sink)
 }
 
 const NO_NAME: &str = "the database does not tell its name, which events carry";

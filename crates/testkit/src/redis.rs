@@ -1,10 +1,9 @@
 use std::env;
-use std::fmt::Debug;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::server::engine::{self, Engine, is_free};
 use crate::server::{self, Kind, NoServer};
 use setup::Setup;
 
@@ -57,20 +56,6 @@ pub struct RedisServer {
     ca_file: Option<PathBuf>,
     /// None for a server that was given, which is not ours to stop.
     engine: Option<Box<dyn Engine>>,
-}
-
-/// What runs a server or a sentinel: it goes down with it on `Drop`.
-trait Engine: Debug + Send + Sync {
-    fn host(&self) -> String;
-    fn port(&self) -> u16;
-    /// Where the files of the setup are.
-    fn folder(&self) -> &Path;
-    fn kill(&mut self) -> io::Result<()>;
-    /// MUST return only when the server answers.
-    fn restart(&mut self) -> io::Result<()>;
-    /// MUST return only when the server has stopped.
-    fn freeze(&mut self) -> io::Result<()>;
-    fn thaw(&mut self) -> io::Result<()>;
 }
 
 impl RedisServer {
@@ -170,15 +155,11 @@ fn start(setup: &(dyn Fn(u16) -> Setup + Sync)) -> Result<Box<dyn Engine>, NoSer
     server::start(&KIND, || docker::start(setup), || local::start(setup))
 }
 
-/// A free port that remains free while the server is down: none of those that the system gives to outgoing
-/// connections. A client that tries to reconnect could otherwise get this very port for its end, and reach itself.
+/// A free port whose companion, on which a cluster's nodes talk, is free too.
 fn free_port() -> io::Result<u16> {
     loop {
-        // Spread by the system's own choice, so that processes side by side seldom want the same.
-        let chosen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let port = 10_000 + chosen % 12_000;
-        let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        if is_free(port) && is_free(port + setup::CLUSTER_BUS) {
+        let port = engine::free_port()?;
+        if is_free(port + setup::CLUSTER_BUS) {
             return Ok(port);
         }
     }

@@ -5,8 +5,11 @@ use testcontainers_modules::testcontainers::{Container, Image};
 
 use crate::last_will::LastWill;
 
+pub(crate) mod container;
 pub(crate) mod docker;
+pub(crate) mod engine;
 pub(crate) mod local;
+pub(crate) mod program;
 
 /// There is no server of this kind to be had; the message says why and what to install.
 #[derive(Debug, thiserror::Error)]

@@ -49,7 +49,7 @@ UPDATE coupons SET code = 'TENTH' WHERE id = 2 -- uq_coupons_code
 UPDATE user_coupons SET user_id = 1 WHERE id = 2 -- uq_user_coupons_user_id_coupon_id
 UPDATE user_coupons SET ticket = 1 WHERE id = 2 -- uq_user_coupons_coupon_id_ticket
 UPDATE order_items SET product_id = 1 WHERE line_no = 2 -- pk_order_items
-INSERT INTO outbox VALUES (2, 'order', 1, 1, 'order.paid', '{}', 'PENDING', 0, '2026-11-21 10:00:00', NULL, '2026-11-21 10:00:00', NULL) -- uq_outbox_aggregate_aggregate_id_sequence
+INSERT INTO outbox VALUES (2, 'order', 1, 1, 'order.paid', '{}', 'PENDING', 0, '2026-11-21 10:00:00', '2026-11-21 10:00:00', NULL) -- uq_outbox_aggregate_aggregate_id_sequence
 INSERT INTO job_leases VALUES ('expire-coupons', 'shop-2', 2, '2026-11-21 10:02:00') -- pk_job_leases
 UPDATE wallets SET user_id = 2 -- fk_ledger_entries_user_id
 UPDATE products SET store_id = 9 -- fk_products_store_id

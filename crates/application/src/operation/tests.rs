@@ -1,15 +1,18 @@
+use jangteo_domain::cancellation::CancelRefusal;
 use jangteo_domain::checkout::Refusal;
 use jangteo_domain::coupon::{ClaimRefusal, CouponFault, Discount, UserCoupon, UserCouponState};
-use jangteo_domain::order::OrderRequest;
+use jangteo_domain::order::{OrderRequest, OrderStatus, WrongStatus};
 use jangteo_domain::product::{OutOfStock, Product};
 use jangteo_domain::user::Profile;
 use jangteo_domain::wallet::{ChargeRefusal, InsufficientBalance};
-use jangteo_domain::{CouponId, Money, OrderId, ProductId, Quantity, User, UserCouponId};
+use jangteo_domain::{CouponId, Money, Order, OrderId, ProductId, Quantity, User, UserCouponId};
 use mockall::predicate::always;
 
 use super::*;
+use crate::cancel_orders::{CancelOrders, Refund};
 use crate::charge_wallets::ChargeWallets;
 use crate::claim_coupons::{ClaimCoupons, Issued};
+use crate::fulfil_orders::FulfilOrders;
 use crate::mocks::{Counting, MockedUnitOfWork, Prepared, Stopped, backend};
 use crate::place_orders::{PlaceOrders, Receipt};
 use crate::register_users::{EmailTaken, RegisterUsers};
@@ -139,7 +142,7 @@ async fn a_refusal_is_recorded_like_a_success() {
 }
 
 fn stored_receipt() -> Receipt {
-    use jangteo_domain::order::{AppliedCoupon, Order, OrderLine, OrderStatus};
+    use jangteo_domain::order::{AppliedCoupon, OrderLine};
     let line = OrderLine {
         product: SHIRT,
         name: "블루 \"티셔츠\"".into(),
@@ -157,6 +160,7 @@ fn stored_receipt() -> Receipt {
         paid: Money::from_minor(35_820_00),
         coupon: Some(AppliedCoupon { user_coupon: UserCouponId(3), code: "WELCOME10".parse().unwrap() }),
         created_at: DateTime::from_timestamp_micros(1_762_691_696_123_456).unwrap(),
+        events: 1,
     };
     Receipt { order, balance: Money::from_minor(1), left: Vec::new() }
 }
@@ -217,6 +221,20 @@ fn every_outcome_is_read_as_it_was_written() {
         ClaimRefusal::SoldOut,
     ] {
         round_trips::<ClaimCoupons>(Err(refusal));
+    }
+    let order = Order { status: OrderStatus::Cancelled, events: 2, ..stored_receipt().order };
+    round_trips::<CancelOrders>(Ok(Refund { order: order.clone(), balance: money, left: Vec::new() }));
+    round_trips::<CancelOrders>(Err(CancelRefusal::BalanceTooLarge));
+    round_trips::<FulfilOrders>(Ok(Order { status: OrderStatus::Delivered, events: 3, ..order }));
+    for status in [
+        OrderStatus::Pending,
+        OrderStatus::Paid,
+        OrderStatus::Shipping,
+        OrderStatus::Delivered,
+        OrderStatus::Cancelled,
+    ] {
+        round_trips::<CancelOrders>(Err(WrongStatus(status).into()));
+        round_trips::<FulfilOrders>(Err(WrongStatus(status).into()));
     }
     let profile = Profile {
         name: "미나".parse().unwrap(),

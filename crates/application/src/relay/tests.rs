@@ -183,7 +183,6 @@ fn settings(max_attempts: u32) -> RelaySettings {
         max_attempts,
         poll: Duration::from_millis(50),
         timeout: Duration::from_secs(1),
-        retention: TimeDelta::days(1),
     }
 }
 

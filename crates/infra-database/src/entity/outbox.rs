@@ -18,13 +18,12 @@ pub struct Model {
     /// PENDING, SENT, FAILED or DEAD.
     pub status: String,
     pub attempts: i32,
-    /// PENDING and FAILED: when it may be taken, by the relay that has no lease on it. SENT: when it may be purged.
-    /// DEAD: never.
-    pub due_at: Option<DateTimeUtc>,
+    /// PENDING and FAILED: from when on a relay may take it, which is when the lease of the one that has it ends. SENT:
+    /// when it was sent. DEAD: when it was given up.
+    pub status_at: Option<DateTimeUtc>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
     pub created_at: DateTimeUtc,
-    pub sent_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -17,8 +17,11 @@ const OF_ITS_OWN: &str = "a gate has tickets that no other has";
 const WITHOUT_GAPS: &str =
     "winners hold the first tickets, without gaps, but for those that a gate hands out";
 
+const REFUNDED: &str = "a payment was refunded if its order was cancelled, and no other was";
+const PAYMENT_HISTORY: &str = "a payment's history is numbered without gaps and ends with its state";
+
 /// What is done to the data, and the rules that it breaks.
-const TAMPERINGS: [(&str, &[&str]); 25] = [
+const TAMPERINGS: [(&str, &[&str]); 29] = [
     (
         "UPDATE wallets SET balance = balance + 1 WHERE user_id = 1",
         &["a wallet is the sum of its ledger entries", "the last ledger entry shows the balance"],
@@ -76,7 +79,23 @@ const TAMPERINGS: [(&str, &[&str]); 25] = [
     ),
     (
         "UPDATE payments SET status = 'FAILED'",
-        &["every paid order has one completed payment of what was paid"],
+        &["every paid order has one completed payment of what was paid", PAYMENT_HISTORY],
+    ),
+    (
+        "UPDATE payments SET status = 'CANCELLED'",
+        &["every paid order has one completed payment of what was paid", REFUNDED, PAYMENT_HISTORY],
+    ),
+    ("UPDATE payment_history SET sequence = 2", &[PAYMENT_HISTORY]),
+    ("UPDATE payment_history SET to_status = 'CANCELLED'", &[PAYMENT_HISTORY]),
+    (
+        "UPDATE orders SET status = 'CANCELLED'",
+        &[
+            "sales volume is the pieces in orders that were paid and not cancelled",
+            "each line of a sold order took its pieces out of the stock",
+            "what was paid and not refunded is what the ledger took",
+            REFUNDED,
+            "a used coupon is used by one order, and an order's coupon is used",
+        ],
     ),
     (
         "UPDATE outbox SET sequence = 2 WHERE aggregate = 'order'",
@@ -171,9 +190,12 @@ fn repair(tampering: &str) -> &'static str {
              order_id = CASE kind WHEN 'SALE' THEN (SELECT id FROM orders) END"
         }
         "hourly_sales" => "UPDATE hourly_sales SET quantity = 2",
-        "orders" => "UPDATE orders SET total_amount = 2000, discount_amount = 200, events = 1",
+        "orders" => {
+            "UPDATE orders SET total_amount = 2000, discount_amount = 200, events = 1, status = 'PAID'"
+        }
         "order_items" => "UPDATE order_items SET product_id = 1",
         "payments" => "UPDATE payments SET status = 'COMPLETED'",
+        "payment_history" => "UPDATE payment_history SET sequence = 1, to_status = 'COMPLETED'",
         "outbox" => "UPDATE outbox SET sequence = 1",
         "coupons" => "UPDATE coupons SET issued_quantity = 1",
         "user_coupons" => {

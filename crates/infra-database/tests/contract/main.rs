@@ -7,6 +7,7 @@ mod group_commit;
 mod guards;
 mod ids;
 mod jobs;
+mod lifecycle;
 mod outbox;
 mod outbox_queries;
 mod queries;

@@ -71,8 +71,8 @@ fn ids(leased: &Leased) -> Vec<i64> {
     leased.events.iter().map(|event| event.id).collect()
 }
 
-fn sent(leased: &Leased, kept_until: DateTime<Utc>) -> Settlement {
-    Settlement { sent: ids(leased), kept_until, ..Settlement::default() }
+fn sent(leased: &Leased) -> Settlement {
+    Settlement { sent: ids(leased), ..Settlement::default() }
 }
 
 fn failed(event: &StoredEvent, retry_at: Option<DateTime<Utc>>) -> Settlement {
@@ -102,7 +102,7 @@ async fn of_many_relays_each_gets_events_of_its_own_in_their_sequence(shop: Shop
         while published.lock().unwrap().len() < events.len() {
             let leased = lease(store, 7, now).await;
             published.lock().unwrap().extend(about(&leased));
-            store.settle(&leased, &sent(&leased, now), now).await.unwrap();
+            store.settle(&leased, &sent(&leased), now).await.unwrap();
         }
     };
     let relays = join_all([&shop.store, &second, &shop.store, &second].map(relay));
@@ -121,10 +121,10 @@ async fn an_event_waits_for_those_before_it_in_its_order(shop: Shop) {
     let first = lease(&shop.store, 10, now).await;
     assert_eq!(about(&first), [(1, 1), (2, 1)]);
     assert!(lease(&shop.store, 10, now).await.events.is_empty());
-    shop.store.settle(&first, &sent(&first, now), now).await.unwrap();
+    shop.store.settle(&first, &sent(&first), now).await.unwrap();
     let second = lease(&shop.store, 10, now).await;
     assert_eq!(about(&second), [(1, 2)]);
-    shop.store.settle(&second, &sent(&second, now), now).await.unwrap();
+    shop.store.settle(&second, &sent(&second), now).await.unwrap();
     assert_eq!(about(&lease(&shop.store, 10, now).await), [(1, 3)]);
 }
 
@@ -139,10 +139,10 @@ async fn what_was_sent_is_sent_whoever_has_the_lease(shop: Shop) {
     let now = append_many(&shop.store, 1).await;
     let lost = lease(&shop.store, 10, now).await;
     let taken = lease(&shop.store, 10, lost.until).await;
-    shop.store.settle(&lost, &sent(&lost, now), now).await.unwrap();
+    shop.store.settle(&lost, &sent(&lost), now).await.unwrap();
     shop.store.settle(&taken, &failed(&taken.events[0], None), now).await.unwrap();
     assert_eq!(shop.count("SELECT COUNT(*) FROM outbox WHERE status = 'SENT'").await, 1);
-    shop.store.settle(&taken, &sent(&taken, now), now).await.unwrap();
+    shop.store.settle(&taken, &sent(&taken), now).await.unwrap();
     assert_eq!(shop.count("SELECT attempts FROM outbox").await, 1, "noted once");
 }
 
@@ -156,7 +156,7 @@ async fn who_lost_the_lease_writes_no_failure(shop: Shop) {
     let untouched = "SELECT COUNT(*) FROM outbox WHERE status = 'PENDING' AND attempts = 0";
     assert_eq!(shop.count(untouched).await, 1);
     assert!(lease(&shop.store, 10, lost.until).await.events.is_empty(), "the other still has it");
-    shop.store.settle(&taken, &sent(&taken, now), now).await.unwrap();
+    shop.store.settle(&taken, &sent(&taken), now).await.unwrap();
 }
 
 async fn a_failed_event_waits_for_its_next_attempt(shop: Shop) {
@@ -170,7 +170,7 @@ async fn a_failed_event_waits_for_its_next_attempt(shop: Shop) {
     assert_eq!(about(&lease(&shop.store, 10, now).await), [(2, 1)], "others go on");
     let again = lease(&shop.store, 10, later).await;
     assert_eq!((about(&again), again.events[0].attempts), (vec![(1, 1)], 1));
-    shop.store.settle(&again, &sent(&again, now), later).await.unwrap();
+    shop.store.settle(&again, &sent(&again), later).await.unwrap();
     let delivered =
         "SELECT COUNT(*) FROM outbox WHERE status = 'SENT' AND attempts = 2 AND last_error IS NULL";
     assert_eq!(shop.count(delivered).await, 1);
@@ -202,16 +202,16 @@ async fn sent_events_are_purged_in_batches_when_they_were_kept_long_enough(shop:
     }
     let now = now();
     let leased = lease(&shop.store, 3, now).await;
-    let kept_until = now + TimeDelta::hours(1);
-    shop.store.settle(&leased, &sent(&leased, kept_until), now).await.unwrap();
-    let purge = async |at| {
+    shop.store.settle(&leased, &sent(&leased), now).await.unwrap();
+    let purge = async |sent_before| {
         let mut uow = shop.store.begin().await.unwrap();
-        let purged = uow.outbox().purge_sent(at, 2).await.unwrap();
+        let purged = uow.outbox().purge_sent(sent_before, 2).await.unwrap();
         uow.commit().await.unwrap();
         purged
     };
-    assert_eq!(purge(kept_until - TimeDelta::microseconds(1)).await, 0);
-    assert_eq!((purge(kept_until).await, purge(kept_until).await, purge(kept_until).await), (2, 1, 0));
+    assert_eq!(purge(now).await, 0);
+    let later = now + TimeDelta::microseconds(1);
+    assert_eq!((purge(later).await, purge(later).await, purge(later).await), (2, 1, 0));
     assert_eq!(shop.count("SELECT COUNT(*) FROM outbox").await, 2);
     shop.assert_audit_is_clean().await;
     let gone = format!("DELETE FROM outbox WHERE id = {}", lease(&shop.store, 2, now).await.events[1].id);

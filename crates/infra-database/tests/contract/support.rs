@@ -100,8 +100,17 @@ impl Shop {
 }
 
 pub(crate) fn batcher<O: Operation>(store: &Store, operation: O) -> Batcher<O> {
+    batcher_with(store, operation, Arc::new(SystemClock))
+}
+
+/// One for which it is always the same time.
+pub(crate) fn batcher_at<O: Operation>(store: &Store, operation: O, now: DateTime<Utc>) -> Batcher<O> {
+    batcher_with(store, operation, Arc::new(Stopped(now)))
+}
+
+fn batcher_with<O: Operation>(store: &Store, operation: O, clock: Arc<dyn Clock>) -> Batcher<O> {
     let store = Arc::new(store.clone());
-    let executor = Executor::new(operation, store.clone(), store, Arc::new(SystemClock));
+    let executor = Executor::new(operation, store.clone(), store, clock);
     let deadline = Duration::from_secs(30);
     Batcher::start(executor, BatcherSettings { batch_size: 64, queue_length: 10_000, lanes: 2, deadline })
 }

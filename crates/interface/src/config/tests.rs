@@ -98,7 +98,7 @@ fn a_password_is_never_shown() {
     let url = "mysql://shop:se@cret@db:3306/shop?ssl-key=se@cret";
     let settings = load(&[("JANGTEO_DATABASE_URL", url)], &[]).unwrap();
     assert_eq!(settings.database_url.to_string(), "mysql://shop:***@db:3306/shop");
-    assert!(!format!("{settings:?}").contains("cret"));
+    assert!(!format!("{settings:?}").contains("se@cret"));
     for toml in ["database_url = \"postgres://a:secret@b\"", "database_url = \"mysql://a:secret@b"] {
         let refused = message(load_with_file(Some(toml), &[], &[]));
         assert!(!refused.contains("secret"), "{refused}");
@@ -182,6 +182,110 @@ fn a_refusal_gives_the_reason_and_what_would_do_and_nothing_of_the_parser() {
         let flag = format!("--{}", key.replace('_', "-"));
         let refused = message(load(&[], &[(key, value)]));
         assert_eq!(refused, format!("setting `{key}` from the flag {flag}: {reason}"));
+    }
+}
+
+#[test]
+fn events_go_to_the_log_or_to_a_platform() {
+    let events = |text: &str| load(&[("JANGTEO_EVENTS", text)], &[]).unwrap().events.to_string();
+    assert_eq!(load(&[], &[]).unwrap().events.to_string(), "log");
+    for text in ["log", "http://platform:8090/events", "kafka://one:9092,two:9092/orders"] {
+        assert_eq!(events(text), text);
+    }
+    for (text, reason) in [
+        (
+            "platform:8090",
+            "must be log, http://HOST/PATH, https://HOST/PATH or kafka://HOST:PORT,HOST:PORT/TOPIC",
+        ),
+        ("kafka://one:9092/a b", "a topic has up to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`"),
+    ] {
+        let refused = message(load(&[("JANGTEO_EVENTS", text)], &[]));
+        let place = "setting `events` from the environment variable JANGTEO_EVENTS";
+        assert_eq!(refused, format!("{place}: {reason}"));
+    }
+}
+
+#[test]
+fn headers_and_properties_are_a_table_or_a_list() {
+    let toml = "
+        events = \"kafka://one/orders\"
+        [events_headers]
+        x-shop = 7
+        [events_kafka]
+        linger.ms = 2.5
+        \"compression.type\" = \"gzip, or so\"
+    ";
+    let refused = message(load_with_file(Some(toml), &[], &[]));
+    assert!(
+        refused.ends_with("shop.toml: librdkafka takes no such value for `compression.type`"),
+        "{refused}"
+    );
+    let toml = toml.replace("gzip, or so", "none");
+    let settings = load_with_file(Some(&toml), &[], &[]).unwrap();
+    let environment = [
+        ("JANGTEO_EVENTS", "kafka://one/orders"),
+        ("JANGTEO_EVENTS_HEADERS", "X-Shop=7"),
+        ("JANGTEO_EVENTS_KAFKA", "linger.ms=2.5, compression.type=none"),
+    ];
+    assert_eq!(load(&environment, &[]).unwrap(), settings);
+    let other = load_with_file(Some(&toml), &[("JANGTEO_EVENTS_KAFKA", "linger.ms=1")], &[]).unwrap();
+    assert_ne!(other.events_kafka, settings.events_kafka);
+    for (toml, reason) in [
+        ("events_kafka = 7", "expected name=value,name=value or a table"),
+        ("[events_kafka]\nlinger = [1]", "values must be texts, numbers, true or false"),
+        ("[events_kafka]\nlinger.time = 1", "librdkafka has no property `linger.time`"),
+        ("events_headers = \"x-shop\"", "a value with a comma in it can stand in a table"),
+    ] {
+        let refused = message(load_with_file(Some(toml), &[], &[]));
+        assert!(refused.contains("shop.toml: ") && refused.contains(reason), "{refused}");
+    }
+}
+
+#[test]
+fn a_setting_for_another_platform_is_refused() {
+    let secret = ("JANGTEO_EVENTS_HTTP_SECRET", "0123456789abcdef");
+    let (batch, headers) = (("JANGTEO_EVENTS_HTTP_BATCH", "10"), ("JANGTEO_EVENTS_HEADERS", "a=b"));
+    let kafka = ("JANGTEO_EVENTS_KAFKA", "linger.ms=1");
+    for (events, setting, refused) in [
+        ("log", secret, true),
+        ("log", headers, true),
+        ("http://platform/", secret, false),
+        ("http://platform/", batch, false),
+        ("http://platform/", headers, false),
+        ("http://platform/", kafka, true),
+        ("kafka://one/orders", secret, true),
+        ("kafka://one/orders", batch, true),
+        ("kafka://one/orders", headers, false),
+        ("kafka://one/orders", kafka, false),
+    ] {
+        let loaded = load(&[("JANGTEO_EVENTS", events), setting], &[]);
+        assert_eq!(loaded.is_err(), refused, "{events} {}", setting.0);
+        if let Err(error) = loaded {
+            let problem = error.to_string();
+            assert!(problem.contains(setting.0) && problem.contains(events), "{problem}");
+        }
+    }
+}
+
+#[test]
+fn what_only_the_platform_should_know_is_never_shown() {
+    let settings = load(
+        &[
+            ("JANGTEO_EVENTS", "https://shop:hush@platform/events?token=hush"),
+            ("JANGTEO_EVENTS_HEADERS", "authorization=hush"),
+            ("JANGTEO_EVENTS_HTTP_SECRET", "hush, it is a long one"),
+        ],
+        &[],
+    );
+    assert!(!format!("{:?}", settings.unwrap()).contains("hush"));
+    for (key, value) in [
+        ("JANGTEO_EVENTS", "https://shop:hush@platform/#"),
+        ("JANGTEO_EVENTS_HEADERS", "authorization=hush\nhush"),
+        ("JANGTEO_EVENTS_HTTP_SECRET", "hush"),
+        ("JANGTEO_EVENTS_KAFKA", "linger.ms=hush"),
+    ] {
+        let refused = message(load(&[(key, value)], &[]));
+        assert!(refused.contains(key) && !refused.contains("hush"), "{refused}");
     }
 }
 

@@ -38,11 +38,29 @@ impl<T: DeserializeOwned> FromRequest for JsonBody<T> {
                 return Err(Problem::NotJson.into());
             }
             let bytes = read_in_time(payload, longest).await?;
-            let text =
-                str::from_utf8(&bytes).map_err(|_| ApiError::invalid_field("body", Reason::NotUtf8))?;
-            // Only a body that does not parse is worth the cost of tracking where it does not.
-            let parsed = serde_json::from_str(text).or_else(|_| locate_fault(text));
-            parsed.map(|Object(body)| Self(body))
+            parse(&bytes).map(|Object(body)| Self(body))
+        })
+    }
+}
+
+/// A request body that may be left out, and null. What is not there need not be JSON.
+pub(crate) struct OptionalBody<T>(pub(crate) Option<T>);
+
+impl<T: DeserializeOwned> FromRequest for OptionalBody<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request.headers());
+        let longest = longest_body(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = read_in_time(payload, longest).await?;
+            match bytes.is_empty() {
+                true => Ok(Self(None)),
+                false if !is_json => Err(Problem::NotJson.into()),
+                false => parse(&bytes).map(|body: Option<Object<T>>| Self(body.map(|Object(body)| body))),
+            }
         })
     }
 }
@@ -110,6 +128,12 @@ async fn read(mut payload: Payload, longest: usize) -> Result<Bytes, ApiError> {
         }
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let text = str::from_utf8(bytes).map_err(|_| ApiError::invalid_field("body", Reason::NotUtf8))?;
+    // Only a body that does not parse is worth the cost of tracking where it does not.
+    serde_json::from_str(text).or_else(|_| locate_fault(text))
 }
 
 /// Parses again to find out which field is at fault.

@@ -18,8 +18,8 @@ use utoipa_swagger_ui::Config;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
-    audit, completeness, coupon_history, coupon_offers, coupons, operations, orders, outbox, products,
-    statistics, users, wallets,
+    audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
+    products, statistics, users, wallets,
 };
 
 const DOCUMENT: &str = "/openapi.json";
@@ -45,6 +45,7 @@ const DOCUMENT: &str = "/openapi.json";
         orders::list,
         orders::place,
         orders::order,
+        order_changes::cancel,
         wallets::wallet,
         wallets::charge,
         wallets::ledger,
@@ -57,6 +58,8 @@ const DOCUMENT: &str = "/openapi.json";
         users::me,
         statistics::popular,
         statistics::best_sellers,
+        order_changes::ship,
+        order_changes::deliver,
         audit::audit,
         outbox::list,
         outbox::event,

@@ -94,6 +94,8 @@ pub(crate) enum Problem {
     },
     KeyReused,
     EmailTaken,
+    /// The order does not allow this where it stands.
+    OrderStatus(&'static str),
     /// The platform has the event.
     EventSent,
     CouponInvalid,
@@ -127,7 +129,9 @@ impl Problem {
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
             Self::TooManyRequests { .. } => ErrorCode::RateLimited,
-            Self::KeyReused | Self::EmailTaken | Self::EventSent => ErrorCode::Conflict,
+            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) | Self::EventSent => {
+                ErrorCode::Conflict
+            }
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
             Self::InsufficientBalance => ErrorCode::InsufficientBalance,
@@ -187,6 +191,10 @@ pub(crate) enum Reason {
     },
     Profile(ProfileError),
     EmailTaken,
+    NotALine {
+        longest: usize,
+    },
+    OrderStatus(&'static str),
     LimitExceeded {
         balance: Money,
         maximum: Money,
@@ -476,6 +484,8 @@ impl Reason {
             | Self::Amount(_)
             | Self::Profile(_)
             | Self::EmailTaken
+            | Self::NotALine { .. }
+            | Self::OrderStatus(_)
             | Self::Coupon(_)
             | Self::Claim(_) => Figures::default(),
         }

@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::Data;
 use jangteo_application::Submission;
+use jangteo_application::cancel_orders::Refund;
 use jangteo_application::place_orders::Receipt;
 use jangteo_domain::checkout::Refusal;
 use jangteo_domain::order::{OrderLine, OrderLinesError, OrderStatus};
@@ -171,7 +172,7 @@ pub(crate) struct OrderBody {
     applied_coupon: Option<AppliedCouponBody>,
     /// What was ordered, with names and prices as they were then.
     items: Vec<OrderItemBody>,
-    /// The balance right after the order; only in the answer to placing it.
+    /// The customer's balance right after it; only in the answers to placing and cancelling the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_point_balance: Option<MoneyJson>,
     created_at: Moment,
@@ -217,6 +218,12 @@ impl From<Receipt> for OrderBody {
     }
 }
 
+impl From<Refund> for OrderBody {
+    fn from(refund: Refund) -> Self {
+        Self { user_point_balance: Some(MoneyJson(refund.balance)), ..Self::from(refund.order) }
+    }
+}
+
 impl From<OrderLine> for OrderItemBody {
     fn from(line: OrderLine) -> Self {
         Self {
@@ -231,7 +238,7 @@ impl From<OrderLine> for OrderItemBody {
 
 const STATUSES: [&str; 5] = ["PENDING", "PAID", "SHIPPING", "DELIVERED", "CANCELLED"];
 
-fn status_name(status: OrderStatus) -> &'static str {
+pub(super) fn status_name(status: OrderStatus) -> &'static str {
     match status {
         OrderStatus::Pending => "PENDING",
         OrderStatus::Paid => "PAID",
@@ -372,10 +379,14 @@ pub(crate) async fn list(
     ),
 )]
 pub(crate) async fn order(shop: Data<Shop>, caller: Caller, id: PathId) -> Result<HttpResponse, ApiError> {
+    Ok(ok(&OrderBody::from(visible_order(&shop, caller, &id).await?)))
+}
+
+/// An order that the caller may see.
+pub(super) async fn visible_order(shop: &Shop, caller: Caller, id: &PathId) -> Result<Order, ApiError> {
     let order = shop.customers.order(OrderId(id.0)).await?;
-    let order =
-        order.filter(|order| caller.may_see_what_belongs_to(order.user)).ok_or(Problem::NoSuchOrder)?;
-    Ok(ok(&OrderBody::from(order)))
+    let order = order.filter(|order| caller.may_see_what_belongs_to(order.user));
+    order.ok_or(Problem::NoSuchOrder.into())
 }
 
 #[cfg(test)]

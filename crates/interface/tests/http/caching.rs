@@ -62,7 +62,7 @@ async fn five_hundred_who_ask_two_cold_instances_at_once_are_one_query() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_shows_what_it_sold_at_once_and_others_within_a_second() {
+async fn an_instance_shows_what_it_sold_and_took_back_at_once_and_others_within_a_second() {
     let redis = redis().await;
     let shop = Shop::open_with(jangteo_testkit::mysql().await, |settings| {
         settings.redis_url = Some(redis.url().parse().unwrap());
@@ -88,8 +88,11 @@ async fn an_instance_shows_what_it_sold_at_once_and_others_within_a_second() {
         Answer::of(shop.order(1, &[(SHIRT, 1)])).await.expect(201);
         assert_eq!(at(&shop.site).await, (10 - bought, bought));
     }
+    let last = Answer::of(shop.mine("/api/v1/orders?size=1")).await.body["content"][0]["orderId"].take();
+    Answer::of(shop.cancel(1, &last)).await.expect(200);
+    assert_eq!(at(&shop.site).await, (7, 3));
     tokio::time::sleep(Duration::from_millis(1_000)).await;
-    assert_eq!(at(&other.site).await, (6, 4));
+    assert_eq!(at(&other.site).await, (7, 3));
     other.end().await;
     shop.close().await;
 }

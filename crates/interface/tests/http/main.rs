@@ -11,6 +11,7 @@ mod idempotency;
 mod lifecycle;
 mod limits;
 mod operations;
+mod order_changes;
 mod outage;
 mod outbox;
 mod overload;

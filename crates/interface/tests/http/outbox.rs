@@ -45,12 +45,8 @@ async fn deliver(shop: &Shop, events: usize) {
         error: "503 Service Unavailable".into(),
         retry_at: (place == 0).then(|| now + TimeDelta::hours(1)),
     });
-    let settlement = Settlement {
-        sent: vec![leased.events[0].id],
-        kept_until: now + TimeDelta::days(7),
-        failed: failed.collect(),
-        returned: Vec::new(),
-    };
+    let settlement =
+        Settlement { sent: vec![leased.events[0].id], failed: failed.collect(), returned: Vec::new() };
     store.settle(&leased, &settlement, now).await.unwrap();
     store.close().await;
 }

@@ -160,6 +160,16 @@ impl Shop {
         self.post(user, "/api/v1/orders", &json!({"items": items(lines)}))
     }
 
+    /// What administrators do to an order: `ship` or `deliver`.
+    pub(crate) fn administer(&self, order: &Value, change: &str) -> RequestBuilder {
+        let request = self.request(Method::POST, &format!("/api/v1/admin/orders/{order}/{change}"));
+        request.header("X-User-Id", 900).header("X-User-Role", "ADMIN")
+    }
+
+    pub(crate) fn cancel(&self, user: i64, order: &Value) -> RequestBuilder {
+        self.request(Method::POST, &format!("/api/v1/orders/{order}/cancel")).header("X-User-Id", user)
+    }
+
     pub(crate) fn claim(&self, user: i64, code: &str) -> RequestBuilder {
         self.request(Method::POST, &format!("/api/v1/coupons/{code}/claim")).header("X-User-Id", user)
     }

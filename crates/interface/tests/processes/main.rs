@@ -1,6 +1,8 @@
 //! The program itself, as processes: killed in the middle of its work, and several side by side on one database.
 
+mod events;
 mod jobs;
+mod platform;
 mod redis_over_tls;
 mod server;
 mod stampede;

@@ -56,6 +56,13 @@ impl Program {
         Process::start(self.command().args(["worker", "--listen", &address.to_string()]))
     }
 
+    /// A data platform on an address of its own, which keeps what it gets in a file.
+    pub(crate) fn receive(&self, address: SocketAddr, flags: &[&str]) -> Process {
+        let mut command = self.command();
+        command.args(["platform", "--listen", &address.to_string(), "--file", "events.db"]).args(flags);
+        Process::start(command.stdout(Stdio::null()))
+    }
+
     /// A server that is ready.
     pub(crate) async fn serve(&self) -> Server {
         self.serve_with(&[]).await
@@ -168,6 +175,12 @@ impl Server {
         let (status, receipt) = self.post(user, "/api/v1/orders", order, Some(key)).await?;
         assert_eq!(status, 201, "{receipt}");
         Some(receipt)
+    }
+
+    /// What an administrator sees.
+    pub(crate) async fn admin(&self, path: &str) -> Value {
+        let request = self.request(Method::GET, 1, path).header("X-User-Role", "ADMIN");
+        request.send().await.expect("an answer").json().await.expect("JSON")
     }
 
     pub(crate) async fn get(&self, user: i64, path: &str) -> Value {

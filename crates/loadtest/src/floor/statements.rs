@@ -84,7 +84,7 @@ impl Statements {
             )),
             event: Statement::new(
                 "INSERT INTO outbox (aggregate, aggregate_id, sequence, event_type, payload, status, attempts, \
-                 due_at, created_at) VALUES ('order', ?, 1, ?, ?, 'PENDING', 0, ?, ?)",
+                 status_at, created_at) VALUES ('order', ?, 1, ?, ?, 'PENDING', 0, ?, ?)",
             ),
         }
     }

@@ -23,7 +23,7 @@ const USER_COUPON: &str = "INSERT INTO user_coupons (id, user_id, coupon_id, sta
 const HISTORY: &str = "INSERT INTO coupon_history (user_coupon_id, action, order_id, created_at) \
                        VALUES (?, 'ISSUED', NULL, ?)";
 const EVENT: &str = "INSERT INTO outbox (aggregate, aggregate_id, sequence, event_type, payload, status, attempts, \
-                     due_at, created_at) VALUES ('user_coupon', ?, 1, ?, ?, 'PENDING', 0, ?, ?)";
+                     status_at, created_at) VALUES ('user_coupon', ?, 1, ?, ?, 'PENDING', 0, ?, ?)";
 const COUNT: &str = "UPDATE coupons SET issued_quantity = issued_quantity + 1, next_ticket = ? \
                      WHERE id = ? AND issued_quantity < total_quantity";
 

@@ -1,6 +1,7 @@
 use super::setup::Setup;
-use super::{Engine, RedisServer, start};
+use super::{RedisServer, start};
 use crate::server::NoServer;
+use crate::server::engine::Engine;
 
 /// A sentinel that tells clients where a server is.
 ///

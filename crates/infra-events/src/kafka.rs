@@ -1,0 +1,263 @@
+//! Events in a Kafka topic.
+//!
+//! librdkafka keeps messages in a queue of its own, sends them again by itself, and says once of each what became of it.
+//! An event is reported as failed only when its message has left that queue: it might arrive after a later one of the
+//! same order otherwise.
+
+use std::pin::pin;
+use std::slice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use jangteo_application::EventSink;
+use jangteo_application::cloud_event::CloudEvent;
+use jangteo_application::event_sink::PublishError;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer, PurgeConfig};
+use tokio::task::spawn_blocking;
+use tokio::time::{timeout, timeout_at};
+
+use crate::{ConnectError, Headers, KafkaTopic, SinkSettings};
+
+mod client;
+mod failure;
+mod properties;
+mod topic;
+mod troubles;
+
+pub use properties::{KafkaProperties, KafkaPropertyError};
+
+use client::Clients;
+use failure::{cause, is_refusal, is_silence, may_be_a_neighbours};
+use troubles::{Listener, Troubles};
+
+/// They travel together, and are written down together.
+const EVENTS: usize = 500;
+
+const CONTENT_TYPE: &str = "application/cloudevents+json; charset=UTF-8";
+
+/// Writes events to a topic.
+pub(crate) struct KafkaSink {
+    topic: String,
+    headers: Headers,
+    timeout: Duration,
+    clients: Clients,
+    troubles: Arc<Troubles>,
+    current: Mutex<Current>,
+}
+
+/// The producer, until it has lost its way.
+#[derive(Clone)]
+struct Current {
+    number: u32,
+    producer: FutureProducer<Listener>,
+    /// When they were last heard of, the brokers were there, and the topic.
+    met: bool,
+}
+
+/// One call of the sink.
+struct Round {
+    begun: Instant,
+    /// Nothing is begun any more.
+    ends: Instant,
+    /// What is still under way is given up: librdkafka looks at its clock once a second, which may be too late.
+    purged: Instant,
+}
+
+impl Round {
+    fn new(timeout: Duration) -> Self {
+        let begun = Instant::now();
+        Self { begun, ends: begun + timeout, purged: begun + timeout * 7 / 4 }
+    }
+}
+
+impl KafkaSink {
+    pub(crate) fn new(topic: KafkaTopic, settings: &SinkSettings) -> Result<Self, ConnectError> {
+        let troubles = Arc::new(Troubles::default());
+        let clients = Clients::new(&topic, &settings.kafka, Arc::clone(&troubles));
+        let producer = clients.producer(settings.timeout);
+        let producer = producer.map_err(|error| ConnectError::Kafka(cause(&error)))?;
+        let current = Mutex::new(Current { number: 0, producer, met: false });
+        let SinkSettings { headers, timeout, .. } = settings;
+        Ok(Self {
+            topic: topic.topic,
+            headers: headers.clone(),
+            timeout: *timeout,
+            clients,
+            troubles,
+            current,
+        })
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Messages for a topic that does not exist wait like those for brokers that are away: nobody would create it.
+    async fn meet(&self, current: &Current, round: &Round) -> Result<(), PublishError> {
+        if current.met {
+            return Ok(());
+        }
+        let within = self.timeout / 2;
+        let meeting = topic::ensure(&self.topic, &current.producer, &self.clients, within);
+        let met = timeout(within, meeting).await;
+        met.unwrap_or_else(|_| Err(silence(within))).map_err(|reason| self.failed(reason, round))
+    }
+
+    async fn send_all(
+        &self,
+        producer: &FutureProducer<Listener>,
+        events: &[CloudEvent],
+        round: &Round,
+    ) -> Vec<Result<(), PublishError>> {
+        let reports = self.send(producer, events, round).await;
+        let mut outcomes = Vec::with_capacity(events.len());
+        let mut failed = false;
+        for (event, report) in events.iter().zip(reports) {
+            let outcome = match report {
+                Err(error) if events.len() > 1 && may_be_a_neighbours(&error) => {
+                    if failed || Instant::now() > round.ends {
+                        Err(PublishError::NotTried)
+                    } else {
+                        self.send_alone(producer, event, round).await
+                    }
+                }
+                report => report.map_err(|error| self.judge(&error, round)),
+            };
+            failed |= matches!(outcome, Err(PublishError::Failed(_)));
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    async fn send_alone(
+        &self,
+        producer: &FutureProducer<Listener>,
+        event: &CloudEvent,
+        round: &Round,
+    ) -> Result<(), PublishError> {
+        let report = self.send(producer, slice::from_ref(event), round).await.pop();
+        report.unwrap_or(Err(KafkaError::Canceled)).map_err(|error| self.judge(&error, round))
+    }
+
+    /// Ends when librdkafka is done with all of them.
+    async fn send(
+        &self,
+        producer: &FutureProducer<Listener>,
+        events: &[CloudEvent],
+        round: &Round,
+    ) -> Vec<KafkaResult<()>> {
+        let queued: Vec<_> = events.iter().map(|event| self.queue(producer, event)).collect();
+        let mut reporting = pin!(async {
+            let mut reports = Vec::with_capacity(queued.len());
+            for delivery in queued {
+                reports.push(report(delivery).await);
+            }
+            reports
+        });
+        if let Ok(reports) = timeout_at(round.purged.into(), &mut reporting).await {
+            return reports;
+        }
+        producer.purge(PurgeConfig::default().queue().inflight());
+        reporting.await
+    }
+
+    fn queue(&self, producer: &FutureProducer<Listener>, event: &CloudEvent) -> KafkaResult<DeliveryFuture> {
+        let record =
+            FutureRecord::to(&self.topic).key(&event.key).payload(&event.json).headers(self.headers(event));
+        producer.send_result(record).map_err(|(error, _)| error)
+    }
+
+    fn headers(&self, event: &CloudEvent) -> OwnedHeaders {
+        let headers = OwnedHeaders::new_with_capacity(3 + self.headers.iter().len())
+            .insert(Header { key: "content-type", value: Some(CONTENT_TYPE) })
+            .insert(Header { key: "ce_id", value: Some(&event.id) })
+            .insert(Header { key: "ce_type", value: Some(&event.event_type) });
+        self.headers.iter().fold(headers, |headers, (name, value)| {
+            headers.insert(Header { key: name.as_str(), value: Some(value.as_bytes()) })
+        })
+    }
+
+    fn judge(&self, error: &KafkaError, round: &Round) -> PublishError {
+        match (is_refusal(error), is_silence(error)) {
+            (true, _) => PublishError::Refused(cause(error)),
+            (false, true) => self.failed(silence(self.timeout), round),
+            (false, false) => self.failed(cause(error), round),
+        }
+    }
+
+    fn failed(&self, reason: String, round: &Round) -> PublishError {
+        PublishError::Failed(match self.troubles.since(round.begun) {
+            Some(trouble) => format!("{reason}; {trouble}"),
+            None => reason,
+        })
+    }
+
+    /// After failures the brokers may be others, and know neither topic nor producer.
+    fn learn(&self, used: Current, round: &Round, outcomes: &[Result<(), PublishError>]) {
+        let failed = outcomes.iter().any(|outcome| matches!(outcome, Err(PublishError::Failed(_))));
+        let fatal = used.producer.client().fatal_error().map(|(_, reason)| reason);
+        let purged = (Instant::now() >= round.purged).then(|| silence(self.timeout));
+        if let Some(reason) = fatal.or(purged) {
+            return self.replace(used, &reason);
+        }
+        let mut current = self.current();
+        if current.number == used.number {
+            current.met = !failed;
+        }
+    }
+
+    /// What was purged may have arrived all the same, which a producer cannot cope with: each of its messages has a number.
+    fn replace(&self, used: Current, reason: &str) {
+        let producer = match self.clients.producer(self.timeout) {
+            Ok(producer) => producer,
+            Err(error) => return tracing::error!(error = cause(&error), "there is no new Kafka producer"),
+        };
+        let mut current = self.current();
+        if current.number != used.number {
+            return;
+        }
+        let next = Current { number: used.number.wrapping_add(1), producer, met: false };
+        let last = std::mem::replace(&mut *current, next);
+        drop(current);
+        tracing::info!(reason, "a new Kafka producer takes over");
+        // It waits for its threads.
+        drop(spawn_blocking(move || drop((used, last))));
+    }
+}
+
+#[async_trait]
+impl EventSink for KafkaSink {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn batch(&self) -> usize {
+        EVENTS
+    }
+
+    async fn publish(&self, events: &[CloudEvent]) -> Vec<Result<(), PublishError>> {
+        let round = Round::new(self.timeout);
+        let current = self.current().clone();
+        let outcomes = match self.meet(&current, &round).await {
+            Ok(()) => self.send_all(&current.producer, events, &round).await,
+            Err(error) => vec![Err(error); events.len()],
+        };
+        self.learn(current, &round, &outcomes);
+        outcomes
+    }
+}
+
+async fn report(delivery: KafkaResult<DeliveryFuture>) -> KafkaResult<()> {
+    match delivery?.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err((error, _))) => Err(error),
+        Err(_) => Err(KafkaError::Canceled),
+    }
+}
+
+fn silence(within: Duration) -> String {
+    format!("no answer within {} ms", within.as_millis())
+}

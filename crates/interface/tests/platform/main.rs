@@ -1,0 +1,5 @@
+//! The data platform of one's own, as those see it who deliver events.
+
+mod behaviour;
+mod deliveries;
+mod running;
