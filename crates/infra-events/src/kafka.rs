@@ -4,6 +4,7 @@
 //! An event is reported as failed only when its message has left that queue: it might arrive after a later one of the
 //! same order otherwise.
 
+use std::mem;
 use std::pin::pin;
 use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +31,7 @@ mod troubles;
 pub use properties::{KafkaProperties, KafkaPropertyError};
 
 use client::Clients;
-use failure::{cause, is_refusal, is_silence, may_be_a_neighbours};
+use failure::{cause, cause_within, is_refusal, may_be_a_neighbours, silence_of};
 use troubles::{Listener, Troubles};
 
 /// They travel together, and are written down together.
@@ -59,7 +60,6 @@ struct Current {
 
 /// One call of the sink.
 struct Round {
-    begun: Instant,
     /// Nothing is begun any more.
     ends: Instant,
     /// What is still under way is given up: librdkafka looks at its clock once a second, which may be too late.
@@ -69,7 +69,7 @@ struct Round {
 impl Round {
     fn new(timeout: Duration) -> Self {
         let begun = Instant::now();
-        Self { begun, ends: begun + timeout, purged: begun + timeout * 7 / 4 }
+        Self { ends: begun + timeout, purged: begun + timeout * 7 / 4 }
     }
 }
 
@@ -96,14 +96,14 @@ impl KafkaSink {
     }
 
     /// Messages for a topic that does not exist wait like those for brokers that are away: nobody would create it.
-    async fn meet(&self, current: &Current, round: &Round) -> Result<(), PublishError> {
+    async fn meet(&self, current: &Current) -> Result<(), PublishError> {
         if current.met {
             return Ok(());
         }
         let within = self.timeout / 2;
         let meeting = topic::ensure(&self.topic, &current.producer, &self.clients, within);
         let met = timeout(within, meeting).await;
-        met.unwrap_or_else(|_| Err(silence(within))).map_err(|reason| self.failed(reason, round))
+        met.unwrap_or_else(|_| Err(silence_of(within))).map_err(|reason| self.failed(reason))
     }
 
     async fn send_all(
@@ -124,7 +124,7 @@ impl KafkaSink {
                         self.send_alone(producer, event, round).await
                     }
                 }
-                report => report.map_err(|error| self.judge(&error, round)),
+                report => report.map_err(|error| self.judge(&error)),
             };
             failed |= matches!(outcome, Err(PublishError::Failed(_)));
             outcomes.push(outcome);
@@ -139,7 +139,7 @@ impl KafkaSink {
         round: &Round,
     ) -> Result<(), PublishError> {
         let report = self.send(producer, slice::from_ref(event), round).await.pop();
-        report.unwrap_or(Err(KafkaError::Canceled)).map_err(|error| self.judge(&error, round))
+        report.unwrap_or(Err(KafkaError::Canceled)).map_err(|error| self.judge(&error))
     }
 
     /// Ends when librdkafka is done with all of them.
@@ -180,51 +180,53 @@ impl KafkaSink {
         })
     }
 
-    fn judge(&self, error: &KafkaError, round: &Round) -> PublishError {
-        match (is_refusal(error), is_silence(error)) {
-            (true, _) => PublishError::Refused(cause(error)),
-            (false, true) => self.failed(silence(self.timeout), round),
-            (false, false) => self.failed(cause(error), round),
+    fn judge(&self, error: &KafkaError) -> PublishError {
+        match is_refusal(error) {
+            true => PublishError::Refused(cause(error)),
+            false => self.failed(cause_within(self.timeout, error)),
         }
     }
 
-    fn failed(&self, reason: String, round: &Round) -> PublishError {
-        PublishError::Failed(match self.troubles.since(round.begun) {
+    fn failed(&self, reason: String) -> PublishError {
+        PublishError::Failed(match self.troubles.last() {
             Some(trouble) => format!("{reason}; {trouble}"),
             None => reason,
         })
     }
 
-    /// After failures the brokers may be others, and know neither topic nor producer.
-    fn learn(&self, used: Current, round: &Round, outcomes: &[Result<(), PublishError>]) {
-        let failed = outcomes.iter().any(|outcome| matches!(outcome, Err(PublishError::Failed(_))));
-        let fatal = used.producer.client().fatal_error().map(|(_, reason)| reason);
-        let purged = (Instant::now() >= round.purged).then(|| silence(self.timeout));
-        if let Some(reason) = fatal.or(purged) {
-            return self.replace(used, &reason);
+    /// What became of events that were sent. One that failed may have arrived all the same, or never will, and brokers
+    /// may have come back with another past: a producer, which numbers its messages, may not cope with that. The next
+    /// one begins anew.
+    ///
+    /// Where messages were refused, librdkafka refuses the next by itself until it has asked for the topic again.
+    fn learn(&self, used: Current, outcomes: &[Result<(), PublishError>]) {
+        let failure = outcomes.iter().find_map(|outcome| match outcome {
+            Err(PublishError::Failed(reason)) => Some(reason),
+            _ => None,
+        });
+        if let Some(reason) = failure {
+            return self.replace(used, reason);
         }
+        self.troubles.over();
         let mut current = self.current();
         if current.number == used.number {
-            current.met = !failed;
+            current.met = outcomes.iter().all(Result::is_ok);
         }
     }
 
-    /// What was purged may have arrived all the same, which a producer cannot cope with: each of its messages has a number.
     fn replace(&self, used: Current, reason: &str) {
+        tracing::debug!(reason, "a new Kafka producer takes over");
         let producer = match self.clients.producer(self.timeout) {
             Ok(producer) => producer,
             Err(error) => return tracing::error!(error = cause(&error), "there is no new Kafka producer"),
         };
         let mut current = self.current();
-        if current.number != used.number {
-            return;
+        if current.number == used.number {
+            let next = Current { number: used.number.wrapping_add(1), producer, met: false };
+            let last = mem::replace(&mut *current, next);
+            // It waits for its threads.
+            drop(spawn_blocking(move || drop((used, last))));
         }
-        let next = Current { number: used.number.wrapping_add(1), producer, met: false };
-        let last = std::mem::replace(&mut *current, next);
-        drop(current);
-        tracing::info!(reason, "a new Kafka producer takes over");
-        // It waits for its threads.
-        drop(spawn_blocking(move || drop((used, last))));
     }
 }
 
@@ -241,11 +243,11 @@ impl EventSink for KafkaSink {
     async fn publish(&self, events: &[CloudEvent]) -> Vec<Result<(), PublishError>> {
         let round = Round::new(self.timeout);
         let current = self.current().clone();
-        let outcomes = match self.meet(&current, &round).await {
-            Ok(()) => self.send_all(&current.producer, events, &round).await,
-            Err(error) => vec![Err(error); events.len()],
-        };
-        self.learn(current, &round, &outcomes);
+        if let Err(error) = self.meet(&current).await {
+            return vec![Err(error); events.len()];
+        }
+        let outcomes = self.send_all(&current.producer, events, &round).await;
+        self.learn(current, &outcomes);
         outcomes
     }
 }
@@ -256,8 +258,4 @@ async fn report(delivery: KafkaResult<DeliveryFuture>) -> KafkaResult<()> {
         Ok(Err((error, _))) => Err(error),
         Err(_) => Err(KafkaError::Canceled),
     }
-}
-
-fn silence(within: Duration) -> String {
-    format!("no answer within {} ms", within.as_millis())
 }

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -14,12 +15,13 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use jangteo_application::Clock;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::application::{StopHandle, listen, stop_within};
 use archive::Archive;
 use behaviour::Conduct;
 use intake::{Accounts, Clerk, Intake};
+use kafka::Reader;
 use ledger::Ledger;
 use signature::Secret;
 
@@ -28,9 +30,12 @@ mod behaviour;
 mod event;
 mod http;
 mod intake;
+mod kafka;
 mod ledger;
 mod reports;
 mod signature;
+
+pub use kafka::{KafkaTopic, KafkaTopicError};
 
 /// How often the log says how many events came.
 const REPORTING: Duration = Duration::from_secs(5);
@@ -43,6 +48,8 @@ const PARTING: Duration = Duration::from_secs(2);
 pub struct PlatformSettings {
     /// Where to listen. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// A topic to read too.
+    pub kafka: Option<KafkaTopic>,
     /// A SQLite file, or none to keep events in memory.
     pub file: Option<PathBuf>,
     /// What deliveries over HTTP must be signed with, after the Standard Webhooks specification.
@@ -55,6 +62,7 @@ pub struct Platform {
     server: Server,
     desk: Data<Desk>,
     clerk: Clerk,
+    reading: Option<thread::JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
 
@@ -74,8 +82,9 @@ impl Platform {
     ///
     /// # Errors
     /// When the address cannot be listened on, the file is something else, or the secret is none.
+    /// Brokers may be away.
     pub async fn build(settings: PlatformSettings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let PlatformSettings { listen: address, file, secret } = settings;
+        let PlatformSettings { listen: address, kafka, file, secret } = settings;
         let secret = secret.as_deref().map(Secret::new).transpose().context("the secret cannot be used")?;
         let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
         let address = listener.local_addr()?;
@@ -84,6 +93,12 @@ impl Platform {
         let accounts = Accounts::new(ledger);
         let (intake, clerk) = Intake::open(Arc::clone(&archive), accounts.clone());
         let (stop, stopping) = watch::channel(false);
+        let reading = kafka.map(|topic| {
+            let (intake, accounts) = (intake.clone(), accounts.clone());
+            let (clock, stopping) = (Arc::clone(&clock), stopping.clone());
+            Reader { topic, intake, accounts, clock, stopping }.start()
+        });
+        let reading = reading.transpose()?;
         let conduct = Conduct::good();
         let desk = Data::new(Desk { intake, accounts, archive, conduct, secret, clock, stopping });
         let served = desk.clone();
@@ -98,7 +113,7 @@ impl Platform {
         .disable_signals()
         .listen(listener)?
         .run();
-        Ok(Self { address, server, desk, clerk, stop })
+        Ok(Self { address, server, desk, clerk, reading, stop })
     }
 
     /// Where it listens.
@@ -118,7 +133,7 @@ impl Platform {
     /// # Errors
     /// When the server ends by itself.
     pub async fn run_until_stopped(self) -> anyhow::Result<()> {
-        let Self { server, desk, clerk, stop, .. } = self;
+        let Self { server, desk, clerk, reading, stop, .. } = self;
         let handle = server.handle();
         let mut server = tokio::spawn(server);
         let reporting = report(desk.accounts.clone());
@@ -129,6 +144,9 @@ impl Platform {
         }
         let finishing = async {
             handle.stop(true).await;
+            if let Some(reading) = reading {
+                drop(spawn_blocking(|| reading.join()).await);
+            }
             clerk.finish().await;
             desk.archive.close().await;
         };

@@ -1,5 +1,7 @@
 //! What an error of Kafka says about an event.
 
+use std::time::Duration;
+
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// Whether the brokers will never take it. What they say of the way, of themselves or of the producer may be otherwise
@@ -37,9 +39,16 @@ pub(super) fn cause(error: &KafkaError) -> String {
     }
 }
 
-/// Whether nobody said anything about it.
-pub(super) fn is_silence(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{MessageTimedOut, PurgeInflight, PurgeQueue};
-    let silent = [MessageTimedOut, PurgeInflight, PurgeQueue];
-    error.rdkafka_error_code().is_some_and(|code| silent.contains(&code))
+/// The same of something that might have taken so long.
+pub(super) fn cause_within(time: Duration, error: &KafkaError) -> String {
+    use RDKafkaErrorCode::{MessageTimedOut, OperationTimedOut, PurgeInflight, PurgeQueue};
+    let silence = [MessageTimedOut, OperationTimedOut, PurgeInflight, PurgeQueue];
+    match error.rdkafka_error_code() {
+        Some(code) if silence.contains(&code) => silence_of(time),
+        _ => cause(error),
+    }
+}
+
+pub(super) fn silence_of(time: Duration) -> String {
+    format!("no answer within {} ms", time.as_millis())
 }

@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::client::Clients;
-use super::failure::cause;
+use super::failure::cause_within;
 use super::troubles::Listener;
 
 /// As many as the brokers have set as their default.
@@ -29,7 +29,9 @@ pub(super) async fn ensure(
         return Ok(());
     }
     let created = create(topic, clients, within).await;
-    created.map_err(|error| format!("the topic does not exist, and was not created: {}", cause(&error)))?;
+    created.map_err(|error| {
+        format!("the topic does not exist, and was not created: {}", cause_within(within, &error))
+    })?;
     tracing::info!(
         topic,
         "the topic did not exist: it was created, with what the brokers have as their defaults"
@@ -45,7 +47,7 @@ async fn exists(topic: &str, producer: &FutureProducer<Listener>, within: Durati
     let (name, producer) = (topic.to_owned(), producer.clone());
     let asking = move || producer.client().fetch_metadata(Some(&name), within);
     let asked = spawn_blocking(asking).await.map_err(|error| error.to_string())?;
-    let metadata = asked.map_err(|error| cause(&error))?;
+    let metadata = asked.map_err(|error| cause_within(within, &error))?;
     let error = metadata.topics().iter().find(|known| known.name() == topic).and_then(|known| known.error());
     Ok(error.map(RDKafkaErrorCode::from) != Some(RDKafkaErrorCode::UnknownTopicOrPartition))
 }

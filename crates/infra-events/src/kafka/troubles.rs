@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// While the brokers are away, librdkafka tells of every attempt to connect.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -16,21 +16,25 @@ pub(super) struct Troubles(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    last: Option<(Instant, String)>,
+    last: Option<String>,
     told: Option<Instant>,
 }
 
 impl Troubles {
-    /// What happened since then, if anything did.
-    pub(super) fn since(&self, moment: Instant) -> Option<String> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.last.as_ref().filter(|(at, _)| *at >= moment).map(|(_, trouble)| trouble.clone())
+    /// What it was, if it is not over.
+    pub(super) fn last(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
+    }
+
+    /// All is well again.
+    pub(super) fn over(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last = None;
     }
 
     /// Whether it is to be told, too.
     fn remember(&self, trouble: &str, now: Instant) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.last = Some((now, trouble.to_owned()));
+        state.last = Some(trouble.to_owned());
         let due = state.told.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY);
         if due {
             state.told = Some(now);
@@ -58,16 +62,25 @@ impl ClientContext for Listener {
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
             | RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning => self.trouble(message),
+            | RDKafkaLogLevel::Warning => self.trouble(without_its_thread(message)),
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
                 tracing::debug!(facility, "{message}");
             }
         }
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
-        self.trouble(reason);
+    /// That all brokers are down says less than what was said of each before.
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.trouble(reason);
+        }
     }
+}
+
+/// Of the log only: errors are told without.
+fn without_its_thread(message: &str) -> &str {
+    let rest = message.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: "));
+    rest.map_or(message, |(_, rest)| rest)
 }
 
 #[cfg(test)]
@@ -78,10 +91,17 @@ mod tests {
     fn all_are_known_and_few_are_told() {
         let (troubles, begin) = (Troubles::default(), Instant::now());
         let after = |seconds| begin + Duration::from_secs(seconds);
-        assert_eq!(troubles.since(begin), None);
+        assert_eq!(troubles.last(), None);
         let told = [0, 1, 9, 10, 11, 25].map(|second| troubles.remember("refused", after(second)));
         assert_eq!(told, [true, false, false, true, false, true]);
-        assert_eq!(troubles.since(after(25)).as_deref(), Some("refused"));
-        assert_eq!(troubles.since(after(26)), None);
+        assert_eq!(troubles.last().as_deref(), Some("refused"));
+        troubles.over();
+        assert_eq!(troubles.last(), None);
+    }
+
+    #[test]
+    fn a_thread_of_librdkafka_is_nothing_to_tell() {
+        assert_eq!(without_its_thread("[thrd:one:9092/1]: one:9092/1: refused"), "one:9092/1: refused");
+        assert_eq!(without_its_thread("one:9092/1: refused"), "one:9092/1: refused");
     }
 }

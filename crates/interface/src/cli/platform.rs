@@ -11,7 +11,7 @@ use jangteo_application::SystemClock;
 use super::output::print;
 use super::signals::StopSignals;
 use crate::config::{LogFormat, Settings};
-use crate::platform::{Platform, PlatformSettings};
+use crate::platform::{KafkaTopic, Platform, PlatformSettings};
 use crate::telemetry;
 
 /// It has nothing of the shop's, its settings neither.
@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
+    /// Read a Kafka topic too, from its beginning: kafka://HOST:PORT[,HOST:PORT...]/TOPIC
+    #[arg(long, value_name = "URL")]
+    kafka: Option<KafkaTopic>,
     /// Keep events in this SQLite file [default: in memory]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -32,8 +35,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut signals = StopSignals::catch()?;
     let logging = Settings::default();
     telemetry::start_logging(&logging)?;
-    let Arguments { listen, file, secret } = arguments;
-    let settings = PlatformSettings { listen, file, secret };
+    let Arguments { listen, kafka, file, secret } = arguments;
+    let settings = PlatformSettings { listen, kafka, file, secret };
     let platform = Platform::build(settings, Arc::new(SystemClock)).await?;
     tracing::info!(address = %platform.address(), "receiving events");
     if io::stdout().is_terminal() || telemetry::log_format(&logging) == LogFormat::Text {

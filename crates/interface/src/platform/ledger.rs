@@ -26,6 +26,7 @@ const DIGITS: u8 = 3;
 pub(super) struct Ledger {
     senders: HashMap<Arc<str>, Sender>,
     duplicates: u64,
+    unreadable: u64,
     events: u64,
     orders: u64,
     coupons: u64,
@@ -54,6 +55,7 @@ impl Ledger {
         Self {
             senders: HashMap::new(),
             duplicates: 0,
+            unreadable: 0,
             events: 0,
             orders: 0,
             coupons: 0,
@@ -114,6 +116,11 @@ impl Ledger {
         self.duplicates += duplicates;
     }
 
+    /// Counts something that came where nobody is told that it is no event.
+    pub(super) fn count_unreadable(&mut self) {
+        self.unreadable += 1;
+    }
+
     /// All that came, duplicates included.
     pub(super) fn received(&self) -> u64 {
         self.events + self.duplicates
@@ -128,6 +135,7 @@ impl Ledger {
         Summary {
             received: self.received(),
             duplicates: self.duplicates,
+            unreadable: self.unreadable,
             events: self.events,
             orders: self.orders,
             coupons: self.coupons,

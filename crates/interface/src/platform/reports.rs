@@ -14,6 +14,8 @@ pub(super) struct Summary {
     pub(super) received: u64,
     /// What came again, and was dropped.
     pub(super) duplicates: u64,
+    /// Messages from Kafka that are no events, and were dropped.
+    pub(super) unreadable: u64,
     /// What was kept.
     pub(super) events: u64,
     pub(super) orders: u64,

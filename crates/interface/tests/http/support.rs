@@ -99,7 +99,7 @@ impl Shop {
         };
         change(&mut settings);
         let Instance { site, stop, running } = Instance::start(settings.clone()).await;
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = jangteo_testkit::http_client();
         Self { site, client, stop, running, database, settings }
     }
 

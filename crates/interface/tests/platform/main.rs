@@ -2,4 +2,5 @@
 
 mod behaviour;
 mod deliveries;
+mod kafka;
 mod running;

@@ -17,7 +17,8 @@ pub(crate) struct Running {
 }
 
 pub(crate) fn settings() -> PlatformSettings {
-    PlatformSettings { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), file: None, secret: None }
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    PlatformSettings { listen, kafka: None, file: None, secret: None }
 }
 
 impl Running {
@@ -31,7 +32,7 @@ impl Running {
         let site = format!("http://{}", platform.address());
         let stop = platform.stop_handle();
         let running = tokio::spawn(platform.run_until_stopped());
-        Self { site, client: Client::new(), stop, running }
+        Self { site, client: jangteo_testkit::http_client(), stop, running }
     }
 
     pub(crate) async fn stop(self) {

@@ -191,10 +191,10 @@ async fn every_order_arrives_though_the_platform_and_the_relays_keep_failing() {
 async fn a_poisoned_event_is_given_up_shown_and_delivered_when_it_is_retried() {
     let database = jangteo_testkit::sqlite().await;
     let program = shop(&database).with("JANGTEO_EVENTS_MAX_ATTEMPTS", "2");
-    let platform = Platform::start(&program, &["--secret", "whsec_c2VjcmV0"]).await;
+    let platform = Platform::start(&program, &["--secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]).await;
     let program = program
         .with("JANGTEO_EVENTS", &platform.events())
-        .with("JANGTEO_EVENTS_HTTP_SECRET", "whsec_c2VjcmV0");
+        .with("JANGTEO_EVENTS_HTTP_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
     let server = program.serve().await;
     let poisoned = server.order(1, 1, "poisoned").await.expect("an order")["orderId"].clone();
     platform.until_it_has(1).await;

@@ -21,7 +21,7 @@ impl Platform {
         let address = free.local_addr().expect("its address");
         drop(free);
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut platform = Self { address, flags, process: None, client: Client::new() };
+        let mut platform = Self { address, flags, process: None, client: jangteo_testkit::http_client() };
         platform.restart(program).await;
         platform
     }

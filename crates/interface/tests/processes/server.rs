@@ -75,7 +75,7 @@ impl Program {
         command.args(["serve", "--no-demo", "--listen", &free.to_string()]).args(flags);
         command.stdout(Stdio::null()).stderr(File::create(&log).expect("the folder is writable"));
         let (process, site) = (Process::start(&mut command), format!("http://{free}"));
-        let server = Server { process, site, client: Client::new(), log };
+        let server = Server { process, site, client: jangteo_testkit::http_client(), log };
         for _ in 0..300 {
             let ready = server.client.get(format!("{}/health/ready", server.site)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
