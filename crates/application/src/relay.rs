@@ -6,7 +6,7 @@
 //!
 //! An event that fails is tried again later, ever more seldom, and given up after so many attempts: an administrator
 //! finds it in the outbox as DEAD. It holds back later events of its own order, and no others. A platform that is down
-//! is not the fault of the events, though: the [`Breaker`] finds out, and while it is open, attempts do not count.
+//! is not the fault of the events, though: the `Breaker` finds out, and while it is open, attempts do not count.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
