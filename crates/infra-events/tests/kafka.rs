@@ -271,9 +271,8 @@ async fn that_the_topic_may_not_be_written_to_is_no_events_fault() {
     let (cluster, sink) = mock();
     refuse(&cluster, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
     let outcomes = sink.publish(&events(3)).await;
-    let failed = Err(PublishError::Failed(
-        "TopicAuthorizationFailed (Broker: Topic authorization failed)".to_owned(),
-    ));
+    let failed =
+        Err(PublishError::Failed("TopicAuthorizationFailed (Broker: Topic authorization failed)".to_owned()));
     assert_eq!(outcomes, vec![failed; 3]);
     assert_eq!(sink.publish(&events(3)).await, vec![Ok(()); 3]);
 }
