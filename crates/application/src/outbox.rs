@@ -273,6 +273,8 @@ pub struct FailedEvent {
     pub id: i64,
     /// Why, for people.
     pub error: String,
+    /// How many attempts count against it by now.
+    pub attempts: u32,
     /// When to try again; never, when it was the last attempt.
     pub retry_at: Option<DateTime<Utc>>,
 }

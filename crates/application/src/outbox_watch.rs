@@ -39,6 +39,11 @@ impl OutboxWatch {
         Self { latest, watching }
     }
 
+    /// Looks no more.
+    pub fn stop(&self) {
+        self.watching.abort();
+    }
+
     /// What it saw last; nothing before it has looked.
     #[must_use]
     pub fn latest(&self) -> Option<Backlog> {
@@ -48,7 +53,7 @@ impl OutboxWatch {
 
 impl Drop for OutboxWatch {
     fn drop(&mut self) {
-        self.watching.abort();
+        self.stop();
     }
 }
 

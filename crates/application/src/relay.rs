@@ -6,7 +6,7 @@
 //!
 //! An event that fails is tried again later, ever more seldom, and given up after so many attempts: an administrator
 //! finds it in the outbox as DEAD. It holds back later events of its own order, and no others. A platform that is down
-//! is not the fault of the events, though: the [`Breaker`] finds out, and while it is open, attempts do not count.
+//! is not the fault of the events, though: the `Breaker` finds out, and while it is open, attempts do not count.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl Relay {
     ) -> Self {
         let (closing, closed) = watch::channel(false);
         let (tell, status) = watch::channel(RelayStatus::default());
-        let rounds = Rounds { outbox, sink, clock, settings, closed, tell, breaker: Breaker::new() };
+        let rounds = Rounds { outbox, sink, clock, settings, closed, tell, breaker: Breaker::Unknown };
         Self { closing, status, running: Mutex::new(Some(tokio::spawn(rounds.run()))) }
     }
 
@@ -172,7 +172,7 @@ impl Rounds {
     }
 
     async fn round(&mut self) -> Result<Round, RepositoryError> {
-        let trial = self.breaker.is_open();
+        let trial = self.breaker.wants_a_trial();
         let at_most = if trial { 1 } else { self.sink.batch() };
         let now = self.clock.now();
         let leased = self.outbox.lease(at_most, now, now + self.settings.lease()).await?;
@@ -180,14 +180,13 @@ impl Rounds {
             return Ok(Round::Empty);
         }
         let outcomes = self.publish(&leased.events).await;
-        self.learn(&outcomes);
         let settlement = self.settlement(&leased.events, outcomes, trial);
         self.settle(&leased, &settlement).await?;
         Ok(if leased.events.len() < at_most { Round::Some } else { Round::Full })
     }
 
     /// What no receiver could read is refused here; it keeps nothing else from being sent.
-    async fn publish(&self, events: &[StoredEvent]) -> Vec<Result<(), PublishError>> {
+    async fn publish(&mut self, events: &[StoredEvent]) -> Vec<Result<(), PublishError>> {
         let started = Instant::now();
         let mut readable = Vec::with_capacity(events.len());
         let mut outcomes: Vec<_> = events
@@ -204,6 +203,7 @@ impl Rounds {
             true => Vec::new(),
             false => self.send(&readable).await,
         };
+        self.learn(&published);
         let mut published = published.into_iter();
         let unanswered = || Err(PublishError::Failed("the sink did not say what became of it".into()));
         let outcomes = outcomes
@@ -252,8 +252,18 @@ impl Rounds {
                     settlement.sent.push(event.id);
                 }
                 Err(PublishError::NotTried) => settlement.returned.push(event.id),
-                // Nobody was there to take it.
-                Err(PublishError::Failed(_)) if trial => settlement.returned.push(event.id),
+                // Nobody was there to take it, most likely. All the same the next trial is another event's.
+                Err(PublishError::Failed(error)) if trial => {
+                    count("returned", 1);
+                    let attempts = event.attempts;
+                    let retry_at = Some(now + pause(attempts + 1));
+                    settlement.failed.push(FailedEvent {
+                        id: event.id,
+                        error: shown(&error),
+                        attempts,
+                        retry_at,
+                    });
+                }
                 Err(error) => settlement.failed.push(self.failed(event, &error, now)),
             }
         }
@@ -264,7 +274,9 @@ impl Rounds {
 
     fn failed(&self, event: &StoredEvent, error: &PublishError, now: DateTime<Utc>) -> FailedEvent {
         let attempts = event.attempts + 1;
-        let last = attempts >= self.settings.max_attempts;
+        // Several relays may each try in vain before they know that the platform is down.
+        let to_blame = matches!(error, PublishError::Refused(_)) || self.breaker.is_sure();
+        let last = attempts >= self.settings.max_attempts && to_blame;
         let (aggregate, sequence) = (event.aggregate, event.sequence);
         let id = event.aggregate_id;
         if last {
@@ -275,7 +287,8 @@ impl Rounds {
         count(if last { "dead" } else { "failed" }, 1);
         FailedEvent {
             id: event.id,
-            error: error.to_string().chars().take(LONGEST_ERROR).collect(),
+            error: shown(&error.to_string()),
+            attempts,
             retry_at: (!last).then(|| now + pause(attempts)),
         }
     }
@@ -293,6 +306,10 @@ impl Rounds {
             }
         }
     }
+}
+
+fn shown(error: &str) -> String {
+    error.chars().take(LONGEST_ERROR).collect()
 }
 
 /// Exponential with full jitter.

@@ -45,7 +45,9 @@ impl OutboxRepository for Transaction {
             .await
             .map_err(failed)?;
         for list in padded(old.iter().map(|(id, _)| *id)) {
-            let purge = outbox::Entity::delete_many().filter(outbox::Column::Id.is_in(list));
+            // One of them may just have been asked for again.
+            let sent = has_status(Expr::col(outbox::Column::Status), &[EventStatus::Sent]);
+            let purge = outbox::Entity::delete_many().filter(outbox::Column::Id.is_in(list)).filter(sent);
             purge.exec(transaction).await.map_err(failed)?;
         }
         if let Some(until) = old.iter().map(|(_, created_at)| *created_at).max() {

@@ -244,7 +244,9 @@ impl EventSink for KafkaSink {
         let round = Round::new(self.timeout);
         let current = self.current().clone();
         if let Err(error) = self.meet(&current).await {
-            return vec![Err(error); events.len()];
+            let mut outcomes = vec![Err(PublishError::NotTried); events.len()];
+            outcomes.iter_mut().take(1).for_each(|first| *first = Err(error.clone()));
+            return outcomes;
         }
         let outcomes = self.send_all(&current.producer, events, &round).await;
         self.learn(current, &outcomes);

@@ -96,6 +96,12 @@ impl Redis {
         Ok(Self(Arc::new(Client { current, namespace, keeper })))
     }
 
+    /// Whether there is a connection, over which it answers as far as anybody has noticed.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.0.current.link().is_ok()
+    }
+
     /// A key of this shop. Keys with the same text in braces are kept together in a cluster.
     pub(crate) fn key(&self, name: &str) -> String {
         format!("jangteo:{}:{name}", self.0.namespace)

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Limits, Shop};
+use crate::http::{self, Limits, Operations, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 use crate::worker::{self, Worker};
@@ -40,8 +40,6 @@ use crate::worker::{self, Worker};
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send the head of a request.
 const REQUEST_HEAD: Duration = Duration::from_secs(10);
-/// How often histograms are compacted; what they hold meanwhile is kept as single values.
-const UPKEEP: Duration = Duration::from_secs(5);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
@@ -56,7 +54,6 @@ pub struct Application {
     server: Server,
     shop: Arc<Shop>,
     store: Store,
-    worker: Option<Worker>,
     upkeep: JoinHandle<()>,
     stop: watch::Sender<bool>,
     shutdown_timeout: Duration,
@@ -97,23 +94,19 @@ impl Application {
         let redis = connect_redis(&settings, &store).await?;
         let shop = Arc::new(open(&settings, &store, redis, metrics.clone(), clock));
         let server = serve(listener, &settings, Arc::clone(&shop))?;
-        let upkeep = tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(UPKEEP).await;
-                metrics.run_upkeep();
-            }
-        });
+        let upkeep = telemetry::start_upkeep(metrics);
         let (stop, _) = watch::channel(false);
         let shutdown_timeout = settings.shutdown_timeout();
-        Ok(Self { address, server, shop, store, worker: None, upkeep, stop, shutdown_timeout })
+        Ok(Self { address, server, shop, store, upkeep, stop, shutdown_timeout })
     }
 
     /// Delivers events and runs the scheduled jobs in this process too, until it is stopped.
     ///
     /// # Errors
     /// When events cannot be delivered as the settings say.
-    pub async fn with_worker(mut self, settings: &Settings) -> anyhow::Result<Self> {
-        self.worker = Some(Worker::start(settings, &self.store, &self.shop.clock).await?);
+    pub async fn with_worker(self, settings: &Settings) -> anyhow::Result<Self> {
+        let worker = Worker::start(settings, &self.store, &self.shop.clock).await?;
+        self.shop.operations.worker.get_or_init(|| worker);
         Ok(self)
     }
 
@@ -150,7 +143,7 @@ impl Application {
         let finishing = async {
             finish(&handle, &self.shop, self.shutdown_timeout / 2).await;
             // Afterwards, so that the events of the last orders go out too.
-            OptionFuture::from(self.worker.as_ref().map(Worker::drain)).await;
+            OptionFuture::from(self.shop.operations.worker.get().map(Worker::drain)).await;
             self.store.close().await;
         };
         stop_within(self.shutdown_timeout, finishing).await;
@@ -258,15 +251,25 @@ fn open(
         stock_news: catalogue.clone(),
         catalogue,
         customers: reads.clone(),
-        readiness: reads.clone(),
         audit: reads.clone(),
         redeliverer: redeliverer(store, &clock),
         outbox: reads,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
+        operations: Arc::new(operations(store, redis, metrics, Arc::clone(&clock))),
         clock,
-        metrics,
         longest_body: settings.max_body_bytes.get(),
     }
+}
+
+/// What is told of a process, none of whose workers runs yet.
+pub(crate) fn operations(
+    store: &Store,
+    redis: Option<Redis>,
+    metrics: PrometheusHandle,
+    clock: Arc<dyn Clock>,
+) -> Operations {
+    let readiness = Arc::new(Reads::here(store.clone()));
+    Operations { readiness, redis, worker: OnceLock::new(), clock, metrics }
 }
 
 fn redeliverer(store: &Store, clock: &Arc<dyn Clock>) -> Redeliverer {
@@ -317,6 +320,18 @@ fn serve(listener: TcpListener, settings: &Settings, shop: Arc<Shop>) -> std::io
     .disable_signals()
     .workers(settings.http_workers.unwrap_or_else(half_of_the_processors).get());
     Ok(server.listen(listener)?.run())
+}
+
+/// Serves what is told of a process that is no shop.
+pub(crate) fn serve_operations(
+    listener: TcpListener,
+    operations: Arc<Operations>,
+) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        let operations = Arc::clone(&operations);
+        App::new().configure(move |config| http::configure_operations(config, operations))
+    });
+    Ok(server.client_request_timeout(REQUEST_HEAD).disable_signals().workers(1).listen(listener)?.run())
 }
 
 /// Half of the processors serve HTTP: the lanes and the database need the others.

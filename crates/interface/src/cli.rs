@@ -43,7 +43,7 @@ Examples:
   jangteo                                    the API on http://127.0.0.1:8080, with a demo shop in data/jangteo.db
   jangteo serve --listen 127.0.0.1:9000      the same on another port
   jangteo --database-url mysql://shop:secret@db/shop serve --migrate
-  jangteo --database-url mysql://shop:secret@db/shop worker
+  jangteo --database-url mysql://shop:secret@db/shop worker --listen 127.0.0.1:9100
   jangteo seed --users 1000 --products 200 --stock 1000000 --balance 1000000 --coupon WELCOME10:PERCENT:10:1000
   jangteo audit --json
   jangteo platform --file events.db          a data platform that receives events on http://127.0.0.1:8090/events
@@ -66,8 +66,8 @@ struct SettingsArguments {
 enum Command {
     /// Serve the API (the default)
     Serve(serve::Arguments),
-    /// Run the scheduled jobs alone, without the API; any number may run, each job runs in one of them
-    Worker,
+    /// Deliver events and run the scheduled jobs alone, without the API; any number may run, each job runs in one of them
+    Worker(worker::Arguments),
     /// Bring the database schema up to date, back, or show where it is
     #[command(subcommand)]
     Migrate(migrate::Direction),
@@ -87,16 +87,19 @@ impl Cli {
     /// Does what the command line says, and tells on standard error when it cannot.
     pub async fn run(self) -> ExitCode {
         let Self { settings, command, serve } = self;
-        let sources = |listen: Option<String>| settings.sources(listen);
+        let sources = || settings.sources("listen", None);
         let done = match command.unwrap_or(Command::Serve(serve)) {
             // Boxed: see `Store::connect`.
             Command::Serve(arguments) => {
-                Box::pin(serve::run(&sources(arguments.listen.clone()), arguments)).await
+                let sources = settings.sources("listen", arguments.listen.clone());
+                Box::pin(serve::run(&sources, arguments)).await
             }
-            Command::Worker => Box::pin(worker::run(&sources(None))).await,
-            Command::Migrate(direction) => Box::pin(migrate::run(&sources(None), direction)).await,
-            Command::Seed(arguments) => Box::pin(seed::run(&sources(None), &arguments)).await,
-            Command::Audit(arguments) => return Box::pin(audit::run(&sources(None), arguments)).await,
+            Command::Worker(arguments) => {
+                Box::pin(worker::run(&settings.sources("worker_listen", arguments.listen))).await
+            }
+            Command::Migrate(direction) => Box::pin(migrate::run(&sources(), direction)).await,
+            Command::Seed(arguments) => Box::pin(seed::run(&sources(), &arguments)).await,
+            Command::Audit(arguments) => return Box::pin(audit::run(&sources(), arguments)).await,
             Command::Health(arguments) => health::run(&arguments),
             Command::Openapi => print_openapi(),
             Command::Platform(arguments) => Box::pin(platform::run(arguments)).await,
@@ -112,8 +115,9 @@ impl Cli {
 }
 
 impl SettingsArguments {
-    fn sources(&self, listen: Option<String>) -> Sources {
-        let flags = [("database_url", self.database_url.clone()), ("listen", listen)];
+    /// With the command's `--listen`, and which setting that is.
+    fn sources(&self, setting: &'static str, listen: Option<String>) -> Sources {
+        let flags = [("database_url", self.database_url.clone()), (setting, listen)];
         Sources {
             file: self.config.clone(),
             environment: std::env::vars_os()
@@ -206,6 +210,14 @@ mod tests {
             matches!(cli.command, Some(Command::Serve(arguments)) if arguments.migrate && !arguments.no_worker)
         );
         assert_eq!(cli.settings.database_url.as_deref(), Some("mysql://a/b"));
+    }
+
+    #[test]
+    fn a_worker_tells_of_itself_where_it_is_told_to() {
+        let cli = Cli::parse_from(["jangteo", "worker", "--listen", "127.0.0.1:9100"]);
+        let Some(Command::Worker(arguments)) = cli.command else { panic!("a worker") };
+        let sources = cli.settings.sources("worker_listen", arguments.listen);
+        assert!(sources.flags.contains(&("worker_listen", "127.0.0.1:9100".to_owned())));
     }
 
     #[test]

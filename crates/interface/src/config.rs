@@ -114,8 +114,11 @@ pub struct Settings {
     #[serde(deserialize_with = "at_most_a_minute")]
     pub events_timeout_ms: NonZeroU64,
     /// How long events are kept after they were sent, in hours.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "at_most_a_century")]
     pub events_retention_hours: u32,
+    /// Where `jangteo worker` tells of its health and metrics; unset, nowhere.
+    #[serde(deserialize_with = "optional_text")]
+    pub worker_listen: Option<SocketAddr>,
     /// How long stopping may take, in milliseconds.
     #[serde(deserialize_with = "text")]
     pub shutdown_timeout_ms: u64,
@@ -180,6 +183,7 @@ impl Default for Settings {
             events_poll_ms: NonZeroU64::new(250).expect("a default above zero"),
             events_timeout_ms: NonZeroU64::new(5_000).expect("a default above zero"),
             events_retention_hours: 7 * 24,
+            worker_listen: None,
             shutdown_timeout_ms: 10_000,
             max_body_bytes: at_least_one(65_536),
             rate_limit: None,
@@ -396,7 +400,11 @@ fn environment(sources: &Sources) -> Layer {
 fn flags(sources: &Sources) -> Layer {
     let settings =
         sources.flags.iter().map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str()))).collect();
-    let origin = |key: &str, _: &Path| Origin::Flag(format!("--{}", key.replace('_', "-")));
+    let origin = |key: &str, _: &Path| {
+        // A worker's `--listen` is a setting of its own.
+        let flag = key.strip_prefix("worker_").unwrap_or(key);
+        Origin::Flag(format!("--{}", flag.replace('_', "-")))
+    };
     Layer { origin, file: PathBuf::new(), settings }
 }
 
@@ -420,7 +428,7 @@ fn explain(error: figment::Error, layers: &[Layer]) -> SettingsError {
 fn example(key: &str) -> &'static str {
     match key {
         // Names are not looked up: one may stand for several addresses.
-        "listen" => "; use an address and a port such as 127.0.0.1:8080",
+        "listen" | "worker_listen" => "; use an address and a port such as 127.0.0.1:8080",
         _ => "",
     }
 }
@@ -441,15 +449,19 @@ fn at_most_a_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroU6
     at_most(86_400_000, "a day", deserializer)
 }
 
-fn at_most<'de, D, T>(milliseconds: u64, which_is: &str, deserializer: D) -> Result<T, D::Error>
+fn at_most_a_century<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    at_most(876_600, "a hundred years", deserializer)
+}
+
+fn at_most<'de, D, T>(most: u64, which_is: &str, deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr<Err: Display> + Into<u64> + Copy,
 {
     let value: T = text(deserializer)?;
-    match value.into() <= milliseconds {
+    match value.into() <= most {
         true => Ok(value),
-        false => Err(serde::de::Error::custom(format_args!("more than {milliseconds}, {which_is}"))),
+        false => Err(serde::de::Error::custom(format_args!("more than {most}, {which_is}"))),
     }
 }
 

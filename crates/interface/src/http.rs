@@ -9,10 +9,9 @@ use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::place_orders::PlaceOrders;
-use jangteo_application::queries::{CatalogueQueries, CustomerQueries, Readiness};
+use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{Audit, Batcher, Clock, OutboxQueries, Redeliverer};
-use metrics_exporter_prometheus::PrometheusHandle;
 
 mod audit;
 mod body;
@@ -46,6 +45,7 @@ pub use docs::openapi;
 pub(crate) use audit::AuditBody;
 pub(crate) use error::{OrderFault, Problem, Reason};
 pub(crate) use limits::Limits;
+pub(crate) use operations::Operations;
 
 use endpoint::Endpoint;
 use error::ApiError;
@@ -62,14 +62,13 @@ pub(crate) struct Shop {
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
     pub(crate) stock_news: Arc<dyn StockNews>,
     pub(crate) customers: Arc<dyn CustomerQueries>,
-    pub(crate) readiness: Arc<dyn Readiness>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) outbox: Arc<dyn OutboxQueries>,
     pub(crate) redeliverer: Redeliverer,
     /// None when requests are not limited.
     pub(crate) limits: Option<Arc<Limits>>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) metrics: PrometheusHandle,
+    pub(crate) operations: Arc<Operations>,
     /// The most bytes that a request body may have.
     pub(crate) longest_body: usize,
 }
@@ -99,12 +98,28 @@ fn api() -> Vec<Endpoint> {
 
 /// Routes requests to handlers.
 pub(crate) fn configure(config: &mut ServiceConfig, shop: Arc<Shop>) {
-    let nothing_here = || async { Err::<String, _>(ApiError::from(Problem::NoSuchPath)) };
-    config.default_service(route().to(nothing_here).wrap(Observe::new("unmatched", &shop.clock, None)));
-    for endpoint in api().into_iter().chain(docs::endpoints()) {
-        config.service(endpoint.into_service(&shop.clock, shop.limits.as_ref()));
-    }
+    config.app_data(Data::from(Arc::clone(&shop.operations)));
+    serve(config, api().into_iter().chain(docs::endpoints()), &shop.clock, shop.limits.as_ref());
     config.app_data(Data::from(shop));
+}
+
+/// As [`configure`], for a process that is no shop: health and metrics alone.
+pub(crate) fn configure_operations(config: &mut ServiceConfig, operations: Arc<Operations>) {
+    serve(config, operations::endpoints(), &operations.clock, None);
+    config.app_data(Data::from(operations));
+}
+
+fn serve(
+    config: &mut ServiceConfig,
+    endpoints: impl IntoIterator<Item = Endpoint>,
+    clock: &Arc<dyn Clock>,
+    limits: Option<&Arc<Limits>>,
+) {
+    let nothing_here = || async { Err::<String, _>(ApiError::from(Problem::NoSuchPath)) };
+    config.default_service(route().to(nothing_here).wrap(Observe::new("unmatched", clock, None)));
+    for endpoint in endpoints {
+        config.service(endpoint.into_service(clock, limits));
+    }
 }
 
 #[cfg(test)]

@@ -41,4 +41,4 @@ mod worker;
 pub use application::{Application, StopHandle};
 pub use config::Settings;
 pub use http::openapi;
-pub use platform::{KafkaTopic, KafkaTopicError, Platform, PlatformSettings};
+pub use platform::{Platform, PlatformSettings};

@@ -14,6 +14,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context;
 use jangteo_application::Clock;
+use jangteo_infra_events::KafkaTopic;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -34,8 +35,6 @@ mod kafka;
 mod ledger;
 mod reports;
 mod signature;
-
-pub use kafka::{KafkaTopic, KafkaTopicError};
 
 /// How often the log says how many events came.
 const REPORTING: Duration = Duration::from_secs(5);

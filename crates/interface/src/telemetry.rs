@@ -2,8 +2,10 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -12,6 +14,9 @@ use crate::config::{LogFormat, Settings};
 /// Upper bounds of durations, in seconds.
 const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Upper bounds of how long events are on their way, in seconds: while the platform is down, they wait for it.
+const DELIVERY_SECONDS: [f64; 16] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
 /// Upper bounds of numbers of commands.
 const COMMANDS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
@@ -45,6 +50,19 @@ pub(crate) fn log_format(settings: &Settings) -> LogFormat {
     settings.log_format.unwrap_or(on_terminal)
 }
 
+/// How often histograms are compacted; what they hold meanwhile is kept as single values.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Compacts the histograms until it is aborted.
+pub(crate) fn start_upkeep(metrics: PrometheusHandle) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            metrics.run_upkeep();
+        }
+    })
+}
+
 /// The metrics of the process: there can be one recorder, and several shops in one process share it.
 pub(crate) fn process_metrics() -> PrometheusHandle {
     static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -53,6 +71,10 @@ pub(crate) fn process_metrics() -> PrometheusHandle {
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
             .and_then(|builder| {
                 builder.set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &COMMANDS)
+            })
+            .and_then(|builder| {
+                let delivery = Matcher::Full("jangteo_event_delivery_seconds".to_owned());
+                builder.set_buckets_for_metric(delivery, &DELIVERY_SECONDS)
             })
             .expect("there are buckets")
             .install_recorder()

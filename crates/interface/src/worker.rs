@@ -9,7 +9,9 @@ use jangteo_application::jobs::{
     ExpireCoupons, Holder, Job, JobLeases, PurgeEvents, PurgeKeys, Scheduler, SchedulerSettings,
 };
 use jangteo_application::outbox::Outbox;
-use jangteo_application::{Clock, EventSink, Relay, RelaySettings};
+use jangteo_application::outbox_queries::Backlog;
+use jangteo_application::relay::RelayStatus;
+use jangteo_application::{Clock, EventSink, OutboxWatch, Relay, RelaySettings};
 use jangteo_infra_database::Store;
 use jangteo_infra_events::{SinkSettings, connect};
 
@@ -20,10 +22,22 @@ pub(crate) const CONNECTIONS: u32 = 4;
 /// How many intervals a lease lasts: by one of them the clocks of instances may differ.
 const LEASE: u32 = 2;
 
+/// How often what is not delivered is looked at: each look costs the database up to some 50 ms when that is much.
+const WATCHING: Duration = Duration::from_secs(5);
+
 /// The relay and the jobs of this process, running. Any number of processes may have them.
 pub(crate) struct Worker {
     scheduler: Scheduler,
     relay: Relay,
+    watch: OutboxWatch,
+}
+
+/// How delivering events goes, as this process knows without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) relay: RelayStatus,
+    /// None before it was looked at.
+    pub(crate) backlog: Option<Backlog>,
 }
 
 impl Worker {
@@ -37,12 +51,18 @@ impl Worker {
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let relay = relay(settings, store, clock).await?;
-        Ok(Self { relay, scheduler: scheduler(settings, store, clock) })
+        let watch = OutboxWatch::start(Arc::new(store.clone()), Arc::clone(clock), WATCHING);
+        Ok(Self { relay, watch, scheduler: scheduler(settings, store, clock) })
+    }
+
+    pub(crate) fn delivery(&self) -> Delivery {
+        Delivery { relay: self.relay.status(), backlog: self.watch.latest() }
     }
 
     /// Finishes the jobs' batches under way, delivers what is due, and leaves the rest to other instances.
     pub(crate) async fn drain(&self) {
         tokio::join!(self.scheduler.drain(), self.relay.drain());
+        self.watch.stop();
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join;
@@ -13,8 +14,9 @@ use tokio::time::sleep;
 
 use crate::books;
 use crate::databases::{BenchDatabase, Databases};
+use crate::events::{self, Demand, Events, Trial};
 use crate::floor::Floor;
-use crate::load::{Load, Traffic};
+use crate::load::{Load, Pace, Traffic};
 use crate::machine::{Busy, CpuTime};
 use crate::measure::{Figures, Lengths, Tally, median_by};
 use crate::scenario::{Backend, Mix};
@@ -47,6 +49,8 @@ pub(crate) enum Part {
     Coupons,
     /// Orders while Redis is there, and when it hangs, on MariaDB.
     Frozen,
+    /// Orders while their events are delivered, and while the data platform is down, on MariaDB.
+    Events,
 }
 
 /// One measurement on a fresh database.
@@ -78,6 +82,13 @@ pub(crate) enum Step {
         way: Way,
         /// How many at a time.
         at_a_time: usize,
+    },
+    /// Orders and their events, on MariaDB.
+    Events {
+        /// What is tried.
+        trial: Trial,
+        /// How many orders at a time.
+        clients: usize,
     },
 }
 
@@ -114,6 +125,7 @@ impl fmt::Display for Step {
                 write!(f, "Jangteo, {backend}, {traffic}{setup}")
             }
             Self::Stampede { way, .. } => write!(f, "coupons, {way}"),
+            Self::Events { trial, .. } => write!(f, "events, {trial}"),
         }
     }
 }
@@ -125,6 +137,7 @@ impl Step {
             Self::Floor { connections, .. } => connections,
             Self::Server { clients, .. } => clients,
             Self::Stampede { at_a_time, .. } => at_a_time,
+            Self::Events { clients, .. } => clients,
         }
     }
 }
@@ -134,16 +147,29 @@ impl Step {
     pub(crate) fn is_floor(self) -> bool {
         match self {
             Self::Floor { .. } => true,
-            Self::Server { .. } => false,
+            Self::Server { .. } | Self::Events { .. } => false,
             Self::Stampede { way, .. } => matches!(way, Way::RowLock | Way::RedisLock),
         }
+    }
+
+    /// Whether it cannot be done without a broker.
+    pub(crate) fn needs_kafka(self) -> bool {
+        matches!(self, Self::Events { trial, .. } if trial.needs_kafka())
     }
 }
 
 impl Part {
     /// Every part.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Spread, Self::Hot, Self::Sqlite, Self::Rest, Self::Products, Self::Coupons, Self::Frozen];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Spread,
+        Self::Hot,
+        Self::Sqlite,
+        Self::Rest,
+        Self::Products,
+        Self::Coupons,
+        Self::Frozen,
+        Self::Events,
+    ];
 
     /// What is measured for it, with that many clients.
     pub(crate) fn steps(self, clients: usize) -> Vec<Step> {
@@ -166,6 +192,7 @@ impl Part {
             }
             Self::Coupons => stampedes(clients),
             Self::Frozen => [false, true].map(|freezes| limited_orders(freezes, clients)).to_vec(),
+            Self::Events => Trial::all().into_iter().map(|trial| Step::Events { trial, clients }).collect(),
         }
     }
 }
@@ -221,20 +248,59 @@ pub(crate) struct Outcome {
     pub(crate) crowd: Option<Crowd>,
     /// Of the server at the end of the load.
     pub(crate) memory: Option<Memory>,
-    /// Processors in use; the warm-up is included unless it is a stampede's.
+    /// Processors in use; the warm-up is included unless it is a stampede's. Of a backlog, while it is delivered.
     pub(crate) busy: Option<Busy>,
+    /// What became of events, where that was measured.
+    pub(crate) events: Option<Events>,
+    /// Rate and p99 of every round, to compare with those of another step in the same round.
+    pub(crate) rounds: Vec<Round>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Figures { rate, p99, .. } = &self.figures;
+        write!(f, "{rate:.0}/s, p99 {:.1} ms", p99.as_secs_f64() * 1e3)?;
+        let Some(Events { waiting, drained_in: Some(drained_in), .. }) = self.events else { return Ok(()) };
+        write!(f, "; {waiting} events delivered in {:.2} s", drained_in.as_secs_f64())
+    }
+}
+
+/// Of one step in one round.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Round {
+    /// Good answers a second.
+    pub(crate) rate: f64,
+    /// Latency that 99% of them kept.
+    pub(crate) p99: Duration,
 }
 
 impl Outcome {
-    /// The run with the middle rate, with the bad answers of all.
-    fn median(runs: Vec<Self>) -> Option<Self> {
+    /// The run in the middle, with the bad answers of all.
+    fn median(step: Step, runs: Vec<Self>) -> Option<Self> {
         let mut bad = BTreeMap::new();
         for (&answer, &count) in runs.iter().flat_map(|run| &run.figures.bad) {
             *bad.entry(answer).or_default() += count;
         }
-        let mut median = median_by(runs, |run| run.figures.rate)?;
+        let rounds = runs.iter().map(|run| Round { rate: run.figures.rate, p99: run.figures.p99 }).collect();
+        let mut median = median_by(runs, |run| run.rank(step))?;
         median.figures.bad = bad;
+        median.rounds = rounds;
         Some(median)
+    }
+
+    /// What it is that the run in the middle has the middle of: what the step is about.
+    fn rank(&self, step: Step) -> f64 {
+        match step {
+            Step::Events { trial: Trial::Purchases { demand: Demand::Half, .. }, .. } => {
+                self.figures.p99.as_secs_f64()
+            }
+            Step::Events { trial: Trial::Backlog { .. }, .. } => {
+                self.events.as_ref().and_then(Events::draining_rate).unwrap_or_default()
+            }
+            Step::Floor { .. } | Step::Server { .. } | Step::Stampede { .. } | Step::Events { .. } => {
+                self.figures.rate
+            }
+        }
     }
 }
 
@@ -254,26 +320,26 @@ impl Bench {
     pub(crate) async fn run(&self, steps: &[Step], rounds: usize) -> Result<Vec<(Step, Outcome)>> {
         let mut runs: Vec<Vec<Outcome>> = vec![Vec::new(); steps.len()];
         for round in 1..=rounds {
-            for (number, (step, runs)) in steps.iter().zip(&mut runs).enumerate() {
+            for (number, step) in steps.iter().enumerate() {
                 eprint!(
                     "[{}/{} round {round}/{rounds}] {step}, {} at a time: ",
                     number + 1,
                     steps.len(),
                     step.at_a_time()
                 );
-                let outcome = self.measure(*step).await.with_context(|| step.to_string())?;
-                eprintln!(
-                    "{:.0}/s, p99 {:.1} ms",
-                    outcome.figures.rate,
-                    outcome.figures.p99.as_secs_f64() * 1e3
-                );
-                runs.push(outcome);
+                let of_this_round = steps.iter().copied().zip(&runs[..number]);
+                let of_this_round = of_this_round.filter_map(|(step, runs)| Some((step, runs.last()?)));
+                let half_load = events::half_load(of_this_round);
+                let outcome = self.measure(*step, half_load).await.with_context(|| step.to_string())?;
+                eprintln!("{outcome}");
+                runs[number].push(outcome);
             }
         }
-        Ok(steps.iter().zip(runs).filter_map(|(step, runs)| Some((*step, Outcome::median(runs)?))).collect())
+        let medians = steps.iter().zip(runs).map(|(step, runs)| Some((*step, Outcome::median(*step, runs)?)));
+        Ok(medians.flatten().collect())
     }
 
-    async fn measure(&self, step: Step) -> Result<Outcome> {
+    async fn measure(&self, step: Step, half_load: Option<f64>) -> Result<Outcome> {
         match step {
             Step::Floor { backend, mix, connections } => {
                 let database = self.databases.fresh(backend).await?;
@@ -303,6 +369,7 @@ impl Bench {
                 self.check_stampede(&database, &outcome).await?;
                 Ok(outcome)
             }
+            Step::Events { trial, clients } => events::run(self, trial, clients, half_load).await,
         }
     }
 
@@ -319,7 +386,8 @@ impl Bench {
         };
         let server = self.start_server(database, &setup.settings(redis.as_ref())).await?;
         let before = CpuTime::now();
-        let load = Load { server: server.address, clients, traffic, lengths: self.lengths };
+        let (pace, lengths) = (Pace::Unbounded, self.lengths);
+        let load = Load { server: server.address, clients, traffic, pace, lengths };
         let freezing = async {
             if let (Setup::Limited { freezes: true }, Some(redis)) = (setup, &mut redis) {
                 sleep(self.lengths.warm_up + self.lengths.measured / 10).await;
@@ -331,14 +399,15 @@ impl Bench {
             .await
             .with_context(|| format!("the server's log:{}", server.last_words()))?;
         let busy = CpuTime::busy_since(before);
-        let outcome = Outcome { figures: tally.figures(), crowd: None, memory: server.memory(), busy };
+        let outcome =
+            Outcome { figures: tally.figures(), memory: server.memory(), busy, ..Outcome::default() };
         server.stop().await?;
         Ok((tally, outcome))
     }
 
     async fn start_server(&self, database: &BenchDatabase, settings: &Settings) -> Result<Server> {
         let binary = self.server.as_ref().context("there is no server to measure")?;
-        Server::start(binary, &database.url, settings).await
+        Server::start(binary, &database.url, &[], settings).await
     }
 
     async fn rush_to_tills(&self, database: &BenchDatabase, way: Way, tills: usize) -> Result<Outcome> {
@@ -349,7 +418,8 @@ impl Bench {
             last_id: Arc::default(),
         };
         let (tally, busy) = stampede::at_tills(counter, tills).await?;
-        Ok(Outcome { figures: tally.figures(), crowd: Some(tally.crowd()), memory: None, busy })
+        let (figures, crowd) = (tally.figures(), Some(tally.crowd()));
+        Ok(Outcome { figures, crowd, busy, ..Outcome::default() })
     }
 
     async fn rush_to_server(
@@ -369,7 +439,7 @@ impl Bench {
             .await
             .with_context(|| format!("the server's log:{}", server.last_words()))?;
         let (figures, crowd) = (tally.figures(), Some(tally.crowd()));
-        let outcome = Outcome { figures, crowd, memory: server.memory(), busy };
+        let outcome = Outcome { figures, crowd, memory: server.memory(), busy, ..Outcome::default() };
         server.stop().await?;
         Ok(outcome)
     }
@@ -390,7 +460,7 @@ impl Bench {
     }
 
     /// By our own rules and by Jangteo's.
-    async fn check(&self, database: &BenchDatabase, orders: u64) -> Result<()> {
+    pub(crate) async fn check(&self, database: &BenchDatabase, orders: u64) -> Result<()> {
         let connection = database.connect().await?;
         books::check(&connection, orders).await?;
         connection.close().await?;
@@ -440,8 +510,22 @@ mod tests {
             let bad = [(Answer::Lost, lost)].into();
             Outcome { figures: Figures { rate, bad, ..Figures::default() }, ..Outcome::default() }
         };
-        let median = Outcome::median(vec![run(30.0, 1), run(10.0, 2), run(20.0, 3)]).unwrap();
+        let step = orders(Backend::Mysql, Mix::Spread, 64);
+        let median = Outcome::median(step, vec![run(30.0, 1), run(10.0, 2), run(20.0, 3)]).unwrap();
         assert_eq!(median.figures.rate, 20.0);
         assert_eq!(median.figures.bad[&Answer::Lost], 6);
+        assert_eq!(median.rounds.iter().map(|round| round.rate).collect::<Vec<_>>(), [30.0, 10.0, 20.0]);
+    }
+
+    #[test]
+    fn where_the_rate_is_given_the_median_is_that_of_the_p99() {
+        let run = |rate, p99| {
+            let p99 = Duration::from_millis(p99);
+            Outcome { figures: Figures { rate, p99, ..Figures::default() }, ..Outcome::default() }
+        };
+        let trial = Trial::Purchases { relay: events::Relay::Absent, demand: Demand::Half };
+        let runs = vec![run(30.0, 7), run(10.0, 9), run(20.0, 5)];
+        let median = Outcome::median(Step::Events { trial, clients: 64 }, runs).unwrap();
+        assert_eq!(median.figures.p99, Duration::from_millis(7));
     }
 }

@@ -1,9 +1,11 @@
-//! The load on the server: keep-alive clients, each with one request at a time.
+//! The load on the server: keep-alive clients, each with one request at a time. They ask as fast as they are answered,
+//! or as often as they are told to.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -14,6 +16,8 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::measure::{Answer, Lengths, Tally, Window, on_own_thread};
 use crate::scenario::Mix;
@@ -42,6 +46,16 @@ impl fmt::Display for Traffic {
     }
 }
 
+/// How often clients ask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pace {
+    /// A closed loop: each as soon as it has its answer, which is all that the server takes.
+    Unbounded,
+    /// An open loop: so many a second between them, at moments fixed beforehand. A request whose moment comes while all
+    /// clients wait for answers waits with them, and that is part of its latency.
+    PerSecond(f64),
+}
+
 /// A load to put on a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
@@ -51,6 +65,8 @@ pub(crate) struct Load {
     pub(crate) clients: usize,
     /// What they ask for.
     pub(crate) traffic: Traffic,
+    /// How often.
+    pub(crate) pace: Pace,
     /// For how long.
     pub(crate) lengths: Lengths,
 }
@@ -62,8 +78,19 @@ impl Load {
             let requests = Requests::prepare(self.server, self.traffic)?;
             let window = Window::after_warm_up(self.lengths);
             let tally = RefCell::new(Tally::new(window));
-            let clients = (0..self.clients).map(|_| keep_asking(self.server, &requests, window, &tally));
-            try_join_all(clients).await?;
+            match self.pace {
+                Pace::Unbounded => {
+                    let clients =
+                        (0..self.clients).map(|_| keep_asking(self.server, &requests, window, &tally));
+                    try_join_all(clients).await?;
+                }
+                Pace::PerSecond(rate) => {
+                    let arrivals = Mutex::new(arrivals(rate, window)?);
+                    let clients =
+                        (0..self.clients).map(|_| ask_on_time(self.server, &requests, &arrivals, &tally));
+                    try_join_all(clients).await?;
+                }
+            }
             Ok(tally.into_inner())
         })
         .await
@@ -76,27 +103,77 @@ async fn keep_asking(
     window: Window,
     tally: &RefCell<Tally>,
 ) -> Result<()> {
-    let mut connection = Connection::open(server).await?;
+    let mut client = Client::arrive(server, requests).await?;
     while !window.is_over() {
-        let request = requests.next()?;
         let asked = Instant::now();
-        let answer = match connection.ask(request).await {
-            Ok(status) if status == requests.expected => Answer::Good,
-            Ok(status) => Answer::Status(status.as_u16()),
-            Err(_) => Answer::Lost,
-        };
+        let answer = client.ask().await?;
         tally.borrow_mut().add(answer, asked);
-        if answer == Answer::Lost {
-            connection = Connection::open(server).await?;
-        }
     }
     Ok(())
 }
 
-/// Whether the server says that it is ready.
-pub(crate) async fn is_ready(server: SocketAddr) -> bool {
+async fn ask_on_time(
+    server: SocketAddr,
+    requests: &Requests,
+    arrivals: &Mutex<UnboundedReceiver<Instant>>,
+    tally: &RefCell<Tally>,
+) -> Result<()> {
+    let mut client = Client::arrive(server, requests).await?;
+    // The clients without anything to do wait in line for the one that waits for the next arrival.
+    while let Some(due) = { arrivals.lock().await.recv().await } {
+        let answer = client.ask().await?;
+        tally.borrow_mut().add_arrival(answer, due);
+    }
+    Ok(())
+}
+
+/// The moments to ask at, each when it has come. From a thread of its own, because the runtime's timers are exact to the
+/// millisecond only.
+fn arrivals(rate: f64, window: Window) -> Result<UnboundedReceiver<Instant>> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let interval = Duration::from_secs_f64(1.0 / rate);
+    let mut due = Instant::now();
+    let keep_time = move || {
+        while !window.closes_by(due) {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if sender.send(due).is_err() {
+                return;
+            }
+            due += interval;
+        }
+    };
+    thread::Builder::new().name("arrivals".to_owned()).spawn(keep_time)?;
+    Ok(receiver)
+}
+
+/// Somebody with a connection.
+struct Client<'a> {
+    server: SocketAddr,
+    requests: &'a Requests,
+    connection: Connection,
+}
+
+impl<'a> Client<'a> {
+    async fn arrive(server: SocketAddr, requests: &'a Requests) -> Result<Self> {
+        Ok(Self { server, requests, connection: Connection::open(server).await? })
+    }
+
+    async fn ask(&mut self) -> Result<Answer> {
+        Ok(match self.connection.ask(self.requests.next()?).await {
+            Ok(status) if status == self.requests.expected => Answer::Good,
+            Ok(status) => Answer::Status(status.as_u16()),
+            Err(_) => {
+                self.connection = Connection::open(self.server).await?;
+                Answer::Lost
+            }
+        })
+    }
+}
+
+/// Whether a server has that page.
+pub(crate) async fn is_there(server: SocketAddr, path: &str) -> bool {
     let asked = async {
-        let request = Request::get("/health/ready").header(HOST, server.to_string()).body(Full::default())?;
+        let request = Request::get(path).header(HOST, server.to_string()).body(Full::default())?;
         anyhow::Ok(Connection::open(server).await?.ask(request).await?)
     };
     asked.await.is_ok_and(|status| status == StatusCode::OK)
@@ -126,6 +203,17 @@ impl Connection {
             frame?;
         }
         Ok(response.status())
+    }
+
+    /// Keeps what the answer says.
+    pub(crate) async fn fetch(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> hyper::Result<(StatusCode, Bytes)> {
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
     }
 }
 
@@ -211,15 +299,15 @@ mod tests {
         address
     }
 
-    async fn load(keyed: bool) -> Tally {
+    async fn load(keyed: bool, clients: usize, pace: Pace) -> Tally {
         let lengths = Lengths { warm_up: Duration::ZERO, measured: Duration::from_millis(100) };
         let traffic = Traffic::Orders { mix: Mix::Spread, keyed };
-        Load { server: shop().await, clients: 4, traffic, lengths }.run().await.unwrap()
+        Load { server: shop().await, clients, traffic, pace, lengths }.run().await.unwrap()
     }
 
     #[tokio::test]
     async fn placed_orders_are_counted() {
-        let tally = load(true).await;
+        let tally = load(true, 4, Pace::Unbounded).await;
         assert!(tally.good() > 4);
         let figures = tally.figures();
         assert!(figures.rate > 0.0 && figures.median <= figures.p99 && figures.bad.is_empty());
@@ -227,8 +315,14 @@ mod tests {
 
     #[tokio::test]
     async fn other_answers_are_counted_apart() {
-        let tally = load(false).await;
+        let tally = load(false, 4, Pace::Unbounded).await;
         assert_eq!(tally.good(), 0);
         assert!(tally.figures().bad[&Answer::Status(400)] > 4);
+    }
+
+    #[tokio::test]
+    async fn an_open_loop_asks_as_often_as_it_is_told_to() {
+        let tally = load(true, 4, Pace::PerSecond(200.0)).await;
+        assert!((15..=20).contains(&tally.good()), "{}", tally.good());
     }
 }

@@ -47,6 +47,7 @@ pub(crate) struct CpuTime {
     database: Duration,
     redis: Duration,
     server: Duration,
+    platform: Duration,
     load: Duration,
 }
 
@@ -57,8 +58,10 @@ pub(crate) struct Busy {
     pub(crate) database: f64,
     /// By a Redis that this process started.
     pub(crate) redis: f64,
-    /// By Jangteo.
+    /// By Jangteo: servers and workers.
     pub(crate) server: f64,
+    /// By the data platform that events are delivered to, and its broker.
+    pub(crate) platform: f64,
     /// By this process, which makes the load.
     pub(crate) load: f64,
 }
@@ -66,15 +69,18 @@ pub(crate) struct Busy {
 impl CpuTime {
     /// Of this process and those it started.
     pub(crate) fn now() -> Option<Self> {
+        let children: Vec<Process> =
+            processes().filter(|process| process.parent == process::id()).map(Process::by_its_task).collect();
         let of_children = |names: &[&str]| {
-            let children = processes().filter(|child| child.parent == process::id());
-            children.filter(|child| names.contains(&child.name.as_str())).map(|child| child.time).sum()
+            let named = children.iter().filter(|child| names.contains(&child.name.as_str()));
+            named.map(|child| child.time).sum()
         };
         Some(Self {
             at: Instant::now(),
             database: of_children(&["mariadbd", "mysqld"]),
             redis: of_children(&["redis-server", "valkey-server", "redis-check-rdb"]),
             server: of_children(&["jangteo"]),
+            platform: of_children(&[PLATFORM, "tansu"]),
             load: Process::parse(&fs::read_to_string("/proc/self/stat").ok()?)?.time,
         })
     }
@@ -88,14 +94,19 @@ impl CpuTime {
             database: share(now.database, before.database),
             redis: share(now.redis, before.redis),
             server: share(now.server, before.server),
+            platform: share(now.platform, before.platform),
             load: share(now.load, before.load),
         })
     }
 }
 
+/// The command of Jangteo that runs a data platform.
+pub(crate) const PLATFORM: &str = "platform";
+
 /// A process as `/proc/<id>/stat` shows it.
 #[derive(Debug, PartialEq)]
 struct Process {
+    id: u32,
     name: String,
     parent: u32,
     /// In user and kernel mode, of all threads.
@@ -108,14 +119,25 @@ impl Process {
 
     fn parse(stat: &str) -> Option<Self> {
         // The name may contain anything, the closing parenthesis too.
-        let (name, fields) = stat.split_once('(')?.1.rsplit_once(')')?;
+        let (id, rest) = stat.split_once(" (")?;
+        let (name, fields) = rest.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
         let number = |field: usize| fields.get(field)?.parse::<u32>().ok();
         Some(Self {
+            id: id.parse().ok()?,
             name: name.to_owned(),
             parent: number(1)?,
             time: Self::TICK * (number(11)? + number(12)?),
         })
+    }
+
+    /// The platform is the same program as the server.
+    fn by_its_task(mut self) -> Self {
+        let line = fs::read(format!("/proc/{}/cmdline", self.id)).unwrap_or_default();
+        if line.split(|byte| *byte == 0).nth(1) == Some(PLATFORM.as_bytes()) {
+            PLATFORM.clone_into(&mut self.name);
+        }
+        self
     }
 }
 
@@ -141,6 +163,6 @@ mod tests {
     fn processor_time_is_read_from_the_kernel() {
         let stat = "12 (a ) b) S 7 2 3 4 5 6 7 8 9 10 30 12 0 0 20";
         let time = Duration::from_millis(420);
-        assert_eq!(Process::parse(stat), Some(Process { name: "a ) b".to_owned(), parent: 7, time }));
+        assert_eq!(Process::parse(stat), Some(Process { id: 12, name: "a ) b".to_owned(), parent: 7, time }));
     }
 }

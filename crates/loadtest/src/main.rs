@@ -7,6 +7,7 @@
 mod bench;
 mod books;
 mod databases;
+mod events;
 mod floor;
 mod load;
 mod machine;
@@ -93,10 +94,11 @@ fn main() -> ExitCode {
 async fn run(cli: &Cli) -> Result<Report> {
     let server = if cli.floor_only { None } else { Some(server_program(cli)?) };
     let disk = choose_disk()?;
-    let steps = steps(cli);
+    let mut steps = steps(cli);
+    let kafka = find_kafka(&mut steps).await;
     eprintln!("Starting the database");
     let databases = Databases::on(cli.mysql_url.clone()).await?;
-    let circumstances = vec![
+    let mut circumstances = vec![
         format!("machine: {}", machine::describe()),
         format!("data on: {disk}"),
         format!("MariaDB or MySQL: {}", databases.describe_mysql().await?),
@@ -106,6 +108,7 @@ async fn run(cli: &Cli) -> Result<Report> {
             cli.seconds, cli.warm_up, cli.repeat
         ),
     ];
+    circumstances.extend(kafka);
     let lengths =
         Lengths { warm_up: Duration::from_secs(cli.warm_up), measured: Duration::from_secs(cli.seconds) };
     let bench = Bench { databases, server, lengths };
@@ -122,6 +125,17 @@ fn steps(cli: &Cli) -> Vec<Step> {
     let parts = if cli.only.is_empty() { &Part::ALL[..] } else { &cli.only };
     let steps = parts.iter().flat_map(|part| part.steps(cli.clients));
     steps.filter(|step| !cli.floor_only || step.is_floor()).collect()
+}
+
+/// Leaves out what needs a broker when there is none. What to say about it, for the report.
+async fn find_kafka(steps: &mut Vec<Step>) -> Option<String> {
+    if !steps.iter().any(|step| step.needs_kafka()) {
+        return None;
+    }
+    let missing = events::start_kafka().await.err()?;
+    eprintln!("What needs a broker is left out: {missing:#}");
+    steps.retain(|step| !step.needs_kafka());
+    Some("Kafka: left out, there is no broker".to_owned())
 }
 
 fn server_program(cli: &Cli) -> Result<PathBuf> {

@@ -35,7 +35,12 @@ impl Window {
 
     /// Whether it is time to stop.
     pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.closes
+        self.closes_by(Instant::now())
+    }
+
+    /// Whether it is closed at that moment, and stays so.
+    pub(crate) fn closes_by(&self, moment: Instant) -> bool {
+        moment >= self.closes
     }
 
     fn contains(&self, moment: Instant) -> bool {
@@ -92,6 +97,15 @@ impl Tally {
         let now = Instant::now();
         if answer == Answer::Good && self.window.contains(now) {
             self.latencies.saturating_record(micros(now - asked));
+        }
+    }
+
+    /// Counts an answer that came just now to who wanted to ask at that moment. What counts is whether that was in the
+    /// window: an answer that is late is no reason to leave it out.
+    pub(crate) fn add_arrival(&mut self, answer: Answer, due: Instant) {
+        *self.answers.entry(answer).or_default() += 1;
+        if answer == Answer::Good && self.window.contains(due) {
+            self.latencies.saturating_record(micros(due.elapsed()));
         }
     }
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use crate::bench::{CROWD, Outcome, Setup, Step, catalogue, claims, limited_orders, orders};
 use crate::load::Traffic;
+use crate::machine::Busy;
 use crate::scenario::{Backend, COUPONS, Mix};
 use crate::stampede::{ATTEMPTS, Gate, Way};
+
+mod events;
 
 /// How long Jangteo waits for Redis, by default.
 const REDIS_TIMEOUT_MS: f64 = 200.0;
@@ -22,20 +25,22 @@ pub(crate) struct Report {
 }
 
 /// A target and what was measured of it.
+#[derive(Clone)]
 struct Target {
-    what: &'static str,
+    what: String,
     bound: Bound,
     unit: &'static str,
     measured: Option<f64>,
 }
 
-fn target(what: &'static str, bound: Bound, unit: &'static str, measured: Option<f64>) -> Target {
-    Target { what, bound, unit, measured }
+fn target(what: impl Into<String>, bound: Bound, unit: &'static str, measured: Option<f64>) -> Target {
+    Target { what: what.into(), bound, unit, measured }
 }
 
 #[derive(Clone, Copy)]
 enum Bound {
     AtLeast(f64),
+    AtMost(f64),
     Below(f64),
 }
 
@@ -43,6 +48,7 @@ impl Bound {
     fn is_kept_by(self, value: f64) -> bool {
         match self {
             Self::AtLeast(least) => value >= least,
+            Self::AtMost(most) => value <= most,
             Self::Below(bound) => value < bound,
         }
     }
@@ -52,6 +58,7 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtLeast(least) => write!(f, "at least {least}"),
+            Self::AtMost(most) => write!(f, "at most {most}"),
             Self::Below(bound) => write!(f, "below {bound}"),
         }
     }
@@ -80,6 +87,7 @@ impl fmt::Display for Report {
         writeln!(f)?;
         self.write_figures(f)?;
         self.write_crowds(f)?;
+        self.write_events(f)?;
         writeln!(f, "\n| target | wanted | measured | verdict |\n|---|---|---|---|")?;
         self.targets().iter().try_for_each(|target| writeln!(f, "{target}"))?;
         writeln!(f, "\n{}", self.bad_answers())
@@ -90,7 +98,7 @@ impl Report {
     fn write_figures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| measured | at a time | per second | p50 ms | p99 ms | longest ms | x floor | retries | RSS peak / now MB | cores: database / Redis / server / load |"
+            "| measured | at a time | per second | p50 ms | p99 ms | longest ms | x floor | retries | RSS peak / now MB | cores: database / Redis / server / platform / load |"
         )?;
         writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")?;
         for (step, outcome) in &self.results {
@@ -100,7 +108,8 @@ impl Report {
                 format!("{:.0} / {:.0}", megabytes(memory.peak_kib), megabytes(memory.resident_kib))
             });
             let busy = outcome.busy.map_or(String::new(), |busy| {
-                format!("{:.2} / {:.2} / {:.2} / {:.2}", busy.database, busy.redis, busy.server, busy.load)
+                let Busy { database, redis, server, platform, load } = busy;
+                format!("{database:.2} / {redis:.2} / {server:.2} / {platform:.2} / {load:.2}")
             });
             let [median, p99, longest] = [figures.median, figures.p99, figures.longest].map(milliseconds);
             writeln!(
@@ -135,7 +144,7 @@ impl Report {
     }
 
     fn targets(&self) -> Vec<Target> {
-        self.targets_of_orders().into_iter().chain(self.other_targets()).collect()
+        [self.targets_of_orders(), self.other_targets(), self.targets_of_events()].concat()
     }
 
     fn targets_of_orders(&self) -> Vec<Target> {

@@ -1,4 +1,4 @@
-//! The server under load: the real binary as a child process.
+//! The server under load, and whatever else the binary is started for: the real binary as a child process.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use crate::load::is_ready;
+use crate::load::is_there;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -25,6 +25,13 @@ pub(crate) type Settings = BTreeMap<&'static str, String>;
 pub(crate) struct Server {
     /// Where it answers.
     pub(crate) address: SocketAddr,
+    program: Program,
+}
+
+/// The binary at work as a child process, with a folder and a log of its own. It is killed when this is dropped.
+pub(crate) struct Program {
+    /// For people.
+    name: &'static str,
     child: Child,
     folder: TempDir,
 }
@@ -39,48 +46,86 @@ pub(crate) struct Memory {
 }
 
 impl Server {
-    /// Starts the server on a free port, with settings besides the defaults, and waits until it is ready.
-    pub(crate) async fn start(binary: &Path, database_url: &str, settings: &Settings) -> Result<Self> {
-        let folder = TempDir::with_prefix("jangteo-serve-")?;
+    /// Starts the server on a free port, with flags and settings besides the defaults, and waits until it is ready.
+    pub(crate) async fn start(
+        binary: &Path,
+        database_url: &str,
+        flags: &[&str],
+        settings: &Settings,
+    ) -> Result<Self> {
         let address = free_address()?;
-        let log = File::create(log_file(&folder))?;
-        let mut command = jangteo(binary, &folder, database_url);
-        command.args(["serve", "--no-demo"]).env("JANGTEO_LISTEN", address.to_string());
-        command.envs(settings);
-        command.stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().with_context(|| format!("cannot run {}", binary.display()))?;
-        let mut server = Self { address, child, folder };
-        server.await_ready().await?;
-        Ok(server)
+        let mut program = Program::start("the server", binary, |command| {
+            command.args(["serve", "--no-demo"]).args(flags).envs(settings);
+            command.env("JANGTEO_DATABASE_URL", database_url).env("JANGTEO_LISTEN", address.to_string());
+        })?;
+        program.await_page(address, "/health/ready").await?;
+        Ok(Self { address, program })
     }
 
-    async fn await_ready(&mut self) -> Result<()> {
+    /// What its process has in memory; Linux only.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.program.child.id()?)).ok()?;
+        Memory::parse(&status)
+    }
+
+    /// That it is still at work.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.program.check()
+    }
+
+    /// Asks it to drain and waits for it.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.program.stop().await
+    }
+
+    /// The end of its log.
+    pub(crate) fn last_words(&self) -> String {
+        self.program.last_words()
+    }
+}
+
+impl Program {
+    /// Starts the binary with whatever is added to the command.
+    pub(crate) fn start(name: &'static str, binary: &Path, add: impl FnOnce(&mut Command)) -> Result<Self> {
+        let folder = TempDir::with_prefix("jangteo-")?;
+        let log = File::create(log_file(&folder))?;
+        let mut command = jangteo(binary, &folder);
+        add(&mut command);
+        command.stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().with_context(|| format!("cannot run {}", binary.display()))?;
+        Ok(Self { name, child, folder })
+    }
+
+    /// Waits until it answers when it is asked for a page.
+    pub(crate) async fn await_page(&mut self, address: SocketAddr, path: &str) -> Result<()> {
         let started = Instant::now();
-        while !is_ready(self.address).await {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("the server ended at once ({status}):{}", self.last_words());
-            }
-            ensure!(started.elapsed() < START_DEADLINE, "the server is not ready:{}", self.last_words());
+        while !is_there(address, path).await {
+            self.check()?;
+            let in_time = started.elapsed() < START_DEADLINE;
+            ensure!(in_time, "{} is not ready:{}", self.name, self.last_words());
             sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     }
 
-    /// What its process has in memory; Linux only.
-    pub(crate) fn memory(&self) -> Option<Memory> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
-        Memory::parse(&status)
+    /// That it is still at work.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("{} ended ({status}):{}", self.name, self.last_words()),
+            None => Ok(()),
+        }
     }
 
-    /// Asks it to drain and waits for it.
+    /// Asks it to end and waits for it.
     pub(crate) async fn stop(mut self) -> Result<()> {
-        let process = self.child.id().with_context(|| format!("the server ended:{}", self.last_words()))?;
+        self.check()?;
+        let process = self.child.id().with_context(|| format!("{} ended", self.name))?;
         Command::new("kill").args(["-TERM", &process.to_string()]).status().await?;
         let Ok(status) = timeout(STOP_DEADLINE, self.child.wait()).await else {
-            bail!("the server did not stop within {} s:{}", STOP_DEADLINE.as_secs(), self.last_words());
+            bail!("{} did not stop within {} s:{}", self.name, STOP_DEADLINE.as_secs(), self.last_words());
         };
         let status = status?;
-        ensure!(status.success(), "the server did not end well ({status}):{}", self.last_words());
+        ensure!(status.success(), "{} did not end well ({status}):{}", self.name, self.last_words());
         Ok(())
     }
 
@@ -106,7 +151,8 @@ impl Memory {
 /// Has the shop check its own books.
 pub(crate) async fn audit(binary: &Path, database_url: &str) -> Result<()> {
     let folder = TempDir::with_prefix("jangteo-audit-")?;
-    let output = jangteo(binary, &folder, database_url).arg("audit").output().await?;
+    let mut command = jangteo(binary, &folder);
+    let output = command.arg("audit").env("JANGTEO_DATABASE_URL", database_url).output().await?;
     let said = [output.stdout, output.stderr].concat();
     ensure!(
         output.status.success(),
@@ -118,14 +164,13 @@ pub(crate) async fn audit(binary: &Path, database_url: &str) -> Result<()> {
 }
 
 /// The binary with none of the settings of whoever runs the benchmark: those of its environment and folder.
-fn jangteo(binary: &Path, folder: &TempDir, database_url: &str) -> Command {
+fn jangteo(binary: &Path, folder: &TempDir) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("JANGTEO_")) {
         command.env_remove(name);
     }
     command
         .current_dir(folder)
-        .env("JANGTEO_DATABASE_URL", database_url)
         .env("JANGTEO_LOG", "warn")
         .stdin(Stdio::null())
         // A Ctrl-C is the benchmark's to deal with.
@@ -138,7 +183,8 @@ fn log_file(folder: &TempDir) -> PathBuf {
     folder.path().join("log")
 }
 
-fn free_address() -> Result<SocketAddr> {
+/// Where nobody listens.
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 

@@ -26,6 +26,7 @@
 //! `cargo run -p jangteo-testkit mysql` (or `redis`, or `kafka`) keeps such a server up until Ctrl-C and prints its URL.
 
 mod database;
+mod http_client;
 mod kafka;
 mod last_will;
 mod mysql;
@@ -33,6 +34,7 @@ mod redis;
 mod server;
 
 pub use database::{TestDatabase, mysql, sqlite};
+pub use http_client::http_client;
 pub use kafka::{KafkaOptions, KafkaServer};
 pub use mysql::{MysqlServer, ServerOptions};
 pub use redis::{RedisOptions, RedisServer, Sentinel};

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use crate::event_sink::PublishError;
 
-/// So many failures without a sign of life between them, and the platform counts as down.
+/// So many failures without a sign of life between them, and the platform counts as down. One will do for a sink that
+/// gave up.
 const FAILURES: u32 = 5;
 /// How long it is left alone at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -15,6 +16,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What is believed of the platform.
 #[derive(Debug)]
 pub(super) enum Breaker {
+    /// Nothing yet: one event has to find out. So a relay that is started again and again while the platform is down
+    /// blames no more events for it.
+    Unknown,
     /// It is there.
     Closed {
         /// Failures since it was last heard of.
@@ -25,18 +29,24 @@ pub(super) enum Breaker {
 }
 
 impl Breaker {
-    pub(super) fn new() -> Self {
-        Self::Closed { failures: 0 }
-    }
-
     pub(super) fn is_open(&self) -> bool {
         matches!(self, Self::Open { .. })
+    }
+
+    /// Whether one event is to find out if the platform is there.
+    pub(super) fn wants_a_trial(&self) -> bool {
+        !matches!(self, Self::Closed { .. })
+    }
+
+    /// Whether the platform was heard of last: what fails nevertheless has itself to blame.
+    pub(super) fn is_sure(&self) -> bool {
+        matches!(self, Self::Closed { failures: 0 })
     }
 
     /// Until when nothing may be sent.
     pub(super) fn closed_again(&self) -> Option<Instant> {
         match self {
-            Self::Closed { .. } => None,
+            Self::Unknown | Self::Closed { .. } => None,
             Self::Open { until, .. } => Some(*until),
         }
     }
@@ -46,12 +56,15 @@ impl Breaker {
         let failed = |outcome: &&Result<(), PublishError>| matches!(outcome, Err(PublishError::Failed(_)));
         let alive = outcomes.iter().any(|outcome| matches!(outcome, Ok(()) | Err(PublishError::Refused(_))));
         let failed = u32::try_from(outcomes.iter().filter(failed).count()).unwrap_or(u32::MAX);
+        let gave_up = outcomes.iter().any(|outcome| matches!(outcome, Err(PublishError::NotTried)));
         *self = match *self {
-            _ if alive => Self::new(),
-            Self::Closed { failures } if failures.saturating_add(failed) < FAILURES => {
+            _ if alive => Self::Closed { failures: 0 },
+            Self::Closed { failures } if failures.saturating_add(failed) < FAILURES && !gave_up => {
                 Self::Closed { failures: failures + failed }
             }
             Self::Closed { .. } => Self::open(FIRST_PAUSE),
+            Self::Unknown if failed > 0 => Self::open(FIRST_PAUSE),
+            Self::Unknown => Self::Unknown,
             Self::Open { pause, .. } if failed > 0 => Self::open((pause * 2).min(LONGEST_PAUSE)),
             // Nothing was sent.
             Self::Open { until, pause } => Self::Open { until, pause },
@@ -79,7 +92,7 @@ mod tests {
 
     #[test]
     fn it_opens_after_failures_in_a_row_and_closes_at_a_sign_of_life() {
-        let mut breaker = Breaker::new();
+        let mut breaker = Breaker::Closed { failures: 0 };
         breaker.learn(&[failed(), failed(), failed(), failed()]);
         assert!(!breaker.is_open());
         breaker.learn(&[Ok(()), failed()]);
@@ -92,15 +105,35 @@ mod tests {
     }
 
     #[test]
+    fn it_begins_by_finding_out() {
+        for (outcome, opens) in [(Ok(()), false), (refused(), false), (failed(), true)] {
+            let mut breaker = Breaker::Unknown;
+            assert!(breaker.wants_a_trial() && !breaker.is_open());
+            breaker.learn(&[outcome]);
+            assert_eq!((breaker.wants_a_trial(), breaker.is_open()), (opens, opens));
+        }
+    }
+
+    #[test]
+    fn it_opens_at_once_when_the_sink_gave_up() {
+        let mut breaker = Breaker::Closed { failures: 0 };
+        breaker.learn(&[failed(), Err(PublishError::NotTried)]);
+        assert!(breaker.is_open());
+        let mut breaker = Breaker::Closed { failures: 0 };
+        breaker.learn(&[failed(), Ok(()), Err(PublishError::NotTried)]);
+        assert!(!breaker.is_open());
+    }
+
+    #[test]
     fn refusals_never_open_it() {
-        let mut breaker = Breaker::new();
+        let mut breaker = Breaker::Closed { failures: 0 };
         breaker.learn(&[refused(), refused(), refused(), refused(), refused(), refused()]);
         assert!(!breaker.is_open());
     }
 
     #[test]
     fn it_waits_longer_each_time_but_never_much_longer_than_a_few_seconds() {
-        let mut breaker = Breaker::new();
+        let mut breaker = Breaker::Closed { failures: 0 };
         let mut pauses = Vec::new();
         for _ in 0..8 {
             breaker.learn(&vec![failed(); 5]);
@@ -109,7 +142,7 @@ mod tests {
                     assert!(until > Instant::now() && until <= Instant::now() + pause);
                     pauses.push(pause.as_millis());
                 }
-                Breaker::Closed { .. } => panic!("it is down"),
+                Breaker::Unknown | Breaker::Closed { .. } => panic!("it is down"),
             }
         }
         assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 5000, 5000, 5000]);

@@ -91,8 +91,11 @@ impl Outbox for Shelf {
             unsent.range((event.aggregate_id, 0)..).next() == Some(&(event.aggregate_id, event.sequence))
         };
         let due = rows.values_mut().filter(|row| row.due_at.is_some_and(|due_at| due_at <= now));
-        let due = due.filter(|row| row.status != "SENT" && is_first(&row.event)).take(at_most);
+        let mut due: Vec<_> = due.filter(|row| row.status != "SENT" && is_first(&row.event)).collect();
+        due.sort_by_key(|row| (row.status == "FAILED", row.due_at));
         let events = due
+            .into_iter()
+            .take(at_most)
             .map(|row| {
                 row.due_at = Some(until);
                 row.event.clone()
@@ -118,7 +121,7 @@ impl Outbox for Shelf {
             let row = rows.get_mut(&failed.id).unwrap();
             assert_eq!(row.due_at, Some(lease.until));
             row.status = if failed.retry_at.is_some() { "FAILED" } else { "DEAD" };
-            row.event.attempts += 1;
+            row.event.attempts = failed.attempts;
             row.due_at = failed.retry_at;
             row.error = Some(failed.error.clone());
         }
@@ -142,6 +145,7 @@ struct Platform {
     down: AtomicBool,
     panics: AtomicBool,
     refuses: StdMutex<BTreeSet<String>>,
+    chokes_on: StdMutex<BTreeSet<String>>,
 }
 
 impl Platform {
@@ -164,7 +168,8 @@ impl EventSink for Platform {
         self.calls.lock().unwrap().push(events.len());
         assert!(!self.panics.swap(false, Ordering::SeqCst), "as it was told to");
         let take = |event: &CloudEvent| {
-            if self.down.load(Ordering::SeqCst) {
+            let chokes = self.chokes_on.lock().unwrap().contains(&event.id);
+            if chokes || self.down.load(Ordering::SeqCst) {
                 return Err(PublishError::Failed("down".into()));
             }
             if self.refuses.lock().unwrap().contains(&event.id) {
@@ -251,16 +256,39 @@ async fn while_the_platform_is_down_single_events_ask_for_it_and_none_is_given_u
         }
     };
     timeout(Duration::from_secs(10), asked).await.unwrap();
-    assert_eq!(platform.calls.lock().unwrap()[..4], [10, 1, 1, 1]);
+    assert_eq!(platform.calls.lock().unwrap()[..4], [1, 1, 1, 1]);
     let attempts =
         |shelf: &Shelf| shelf.rows.lock().unwrap().values().map(|row| row.event.attempts).collect::<Vec<_>>();
-    assert_eq!(attempts(&shelf).iter().sum::<u32>(), 10);
+    assert_eq!(attempts(&shelf).iter().sum::<u32>(), 0);
     assert!(relay.status().breaker_open);
     platform.down.store(false, Ordering::SeqCst);
     shelf.until_all_are("SENT").await;
     relay.drain().await;
     assert_eq!(platform.got().len(), 20);
     assert!(!relay.status().breaker_open);
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_can_take_keeps_no_other_from_being_sent() {
+    let shelf = Shelf::with([(1, 1)]);
+    let platform = Arc::new(Platform::default());
+    platform.chokes_on.lock().unwrap().insert("order-1-1".into());
+    let relay = relay(&shelf, &platform, 2);
+    let opened = async {
+        while !relay.status().breaker_open {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), opened).await.expect("alone, it looks like an outage");
+    for order in 2.. {
+        shelf.put(order, 1, "{}");
+        shelf.until(|rows| rows[&order].status == "SENT").await;
+        if shelf.row(1).status == "DEAD" {
+            break;
+        }
+    }
+    assert_eq!(shelf.row(1).event.attempts, 2);
+    relay.drain().await;
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ crate::on_both_databases! {
     sent_events_are_purged_in_batches_when_they_were_kept_long_enough
     a_commit_with_events_wakes_the_relay_and_one_without_does_not
     the_text_of_an_error_may_hold_anything
+    however_many_failed_new_events_get_through
+    an_event_that_cannot_be_read_keeps_back_no_other
 }
 
 fn now() -> DateTime<Utc> {
@@ -77,7 +79,10 @@ fn sent(leased: &Leased) -> Settlement {
 
 fn failed(event: &StoredEvent, retry_at: Option<DateTime<Utc>>) -> Settlement {
     let error = "503 Service Unavailable".to_owned();
-    Settlement { failed: vec![FailedEvent { id: event.id, error, retry_at }], ..Settlement::default() }
+    Settlement {
+        failed: vec![FailedEvent { id: event.id, error, attempts: event.attempts + 1, retry_at }],
+        ..Settlement::default()
+    }
 }
 
 async fn the_oldest_events_are_leased_first_and_once(shop: Shop) {
@@ -239,9 +244,24 @@ async fn the_text_of_an_error_may_hold_anything(shop: Shop) {
     let now = append_many(&shop.store, 1).await;
     let leased = lease(&shop.store, 1, now).await;
     let error = "'; DROP TABLE outbox; -- \\ ? \u{0} 장터 \"".to_owned();
-    let failed = FailedEvent { id: leased.events[0].id, error: error.clone(), retry_at: None };
+    let failed = FailedEvent { id: leased.events[0].id, error: error.clone(), attempts: 1, retry_at: None };
     let settlement = Settlement { failed: vec![failed], ..Settlement::default() };
     shop.store.settle(&leased, &settlement, now).await.unwrap();
     let stored = "SELECT LENGTH(HEX(last_error)) FROM outbox";
     assert_eq!(shop.count(stored).await, 2 * error.len() as i64);
+}
+
+async fn however_many_failed_new_events_get_through(shop: Shop) {
+    let now = append_many(&shop.store, 30).await;
+    shop.tamper("UPDATE outbox SET status = 'FAILED', attempts = 1 WHERE aggregate_id <= 20").await;
+    let leased = lease(&shop.store, 10, now).await;
+    let failed = leased.events.iter().filter(|event| event.attempts > 0).count();
+    assert_eq!((failed, leased.events.len()), (5, 10));
+    assert_eq!(about(&lease(&shop.store, 1, now).await), [(26, 1)], "a single place is for a new one");
+}
+
+async fn an_event_that_cannot_be_read_keeps_back_no_other(shop: Shop) {
+    let now = append_many(&shop.store, 3).await;
+    shop.tamper("UPDATE outbox SET attempts = -1 WHERE aggregate_id = 1").await;
+    assert_eq!(about(&lease(&shop.store, 10, now).await), [(2, 1), (3, 1)]);
 }

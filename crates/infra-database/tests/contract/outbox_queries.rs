@@ -67,6 +67,7 @@ async fn one_of_each(shop: &Shop, orders: i64) -> DateTime<Utc> {
     let failed = |place: usize, retry_at| FailedEvent {
         id: leased.events[place].id,
         error: "503 Service Unavailable".into(),
+        attempts: 1,
         retry_at,
     };
     let settlement = Settlement {

@@ -11,7 +11,8 @@ use reqwest::{Response, StatusCode};
 const SHOWN: usize = 200;
 const READ: usize = 64 * 1024;
 
-/// 2xx is yes. What may be otherwise next time is tried again; the rest is the platform's word about these events.
+/// 2xx is yes. Some are the platform's word about these events. All others, such as that the way or the credentials are
+/// wrong, are about something else, and may be otherwise next time.
 pub(super) async fn verdict(response: Response) -> Result<(), PublishError> {
     let status = response.status();
     let body = read(response).await;
@@ -22,17 +23,20 @@ pub(super) async fn verdict(response: Response) -> Result<(), PublishError> {
         nothing if nothing.is_empty() => status.to_string(),
         text => format!("{status}: {text}"),
     };
-    match may_change(status) {
-        true => Err(PublishError::Failed(answer)),
-        false => Err(PublishError::Refused(answer)),
+    match ABOUT_EVENTS.contains(&status) {
+        true => Err(PublishError::Refused(answer)),
+        false => Err(PublishError::Failed(answer)),
     }
 }
 
-fn may_change(status: StatusCode) -> bool {
-    let unready =
-        [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-    unready || status.is_server_error()
-}
+const ABOUT_EVENTS: [StatusCode; 6] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::CONFLICT,
+    StatusCode::GONE,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+];
 
 /// The status has said it all: a body that breaks off changes nothing.
 async fn read(mut response: Response) -> Vec<u8> {

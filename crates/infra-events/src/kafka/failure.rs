@@ -8,17 +8,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 /// next time.
 pub(super) fn is_refusal(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{
-        InvalidMessageSize, InvalidTimestamp, InvalidTopic, PolicyViolation, TopicAuthorizationFailed,
-        UnsupportedForMessageFormat,
+        InvalidMessageSize, InvalidTimestamp, PolicyViolation, UnsupportedForMessageFormat,
     };
-    let never = [
-        InvalidMessageSize,
-        InvalidTimestamp,
-        InvalidTopic,
-        PolicyViolation,
-        TopicAuthorizationFailed,
-        UnsupportedForMessageFormat,
-    ];
+    let never = [InvalidMessageSize, InvalidTimestamp, PolicyViolation, UnsupportedForMessageFormat];
     may_be_a_neighbours(error) || error.rdkafka_error_code().is_some_and(|code| never.contains(&code))
 }
 

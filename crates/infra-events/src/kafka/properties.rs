@@ -34,7 +34,7 @@ pub enum KafkaPropertyError {
 const ORDERED: &str = "events stay in order and are acknowledged by all replicas, whatever happens";
 const BY_EVENTS: &str = "`events` names the brokers";
 const BY_TIMEOUT: &str = "`events_timeout_ms` says how long the platform may take";
-const OURS: [(&str, &str); 8] = [
+const OURS: [(&str, &str); 9] = [
     ("acks", ORDERED),
     ("bootstrap.servers", BY_EVENTS),
     ("delivery.timeout.ms", BY_TIMEOUT),
@@ -42,6 +42,7 @@ const OURS: [(&str, &str); 8] = [
     ("message.timeout.ms", BY_TIMEOUT),
     ("metadata.broker.list", BY_EVENTS),
     ("request.required.acks", ORDERED),
+    ("test.mock.num.brokers", "events go to brokers that there are"),
     ("transactional.id", "an event is a message, and no transaction"),
 ];
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use jangteo_application::SystemClock;
+use jangteo_infra_events::{Destination, KafkaTopic};
 
 use super::output::print;
 use super::signals::StopSignals;
 use crate::config::{LogFormat, Settings};
-use crate::platform::{KafkaTopic, Platform, PlatformSettings};
+use crate::platform::{Platform, PlatformSettings};
 use crate::telemetry;
 
 /// It has nothing of the shop's, its settings neither.
@@ -21,7 +22,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
     /// Read a Kafka topic too, from its beginning: kafka://HOST:PORT[,HOST:PORT...]/TOPIC
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = kafka_topic)]
     kafka: Option<KafkaTopic>,
     /// Keep events in this SQLite file [default: in memory]
     #[arg(long, value_name = "FILE")]
@@ -51,6 +52,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     platform.run_until_stopped().await
 }
 
+fn kafka_topic(text: &str) -> Result<KafkaTopic, String> {
+    match text.parse() {
+        Ok(Destination::Kafka(topic)) => Ok(topic),
+        _ => Err("must be kafka://HOST:PORT,HOST:PORT/TOPIC".to_owned()),
+    }
+}
+
 fn welcome(address: SocketAddr) -> String {
     let site = format!("http://{address}");
     format!(
@@ -74,4 +82,23 @@ fn welcome(address: SocketAddr) -> String {
 
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_topic_of_kafka_is_read() {
+        assert_eq!(kafka_topic("kafka://one:9092/events").unwrap().to_string(), "kafka://one:9092/events");
+        for other in ["http://one:9092/events", "log", "kafka://one:9092", "kafka://one:9092/a b"] {
+            assert!(kafka_topic(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_welcome_says_where_shops_send_events() {
+        let welcome = welcome(SocketAddr::from(([127, 0, 0, 1], 8090)));
+        assert!(welcome.contains("JANGTEO_EVENTS=http://127.0.0.1:8090/events jangteo serve"), "{welcome}");
+    }
 }

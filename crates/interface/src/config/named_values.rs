@@ -26,8 +26,10 @@ impl<'de, T: TryFrom<Vec<(String, String)>, Error: Display>> Visitor<'de> for Na
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         let pairs = text.split(',').map(|pair| match pair.split_once('=') {
-            Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
-            None => Err(E::custom(NOT_PAIRS)),
+            Some((name, value)) if is_name(name.trim()) => {
+                Ok((name.trim().to_owned(), value.trim().to_owned()))
+            }
+            _ => Err(E::custom(NOT_PAIRS)),
         });
         T::try_from(pairs.collect::<Result<_, _>>()?).map_err(E::custom)
     }
@@ -39,6 +41,11 @@ impl<'de, T: TryFrom<Vec<(String, String)>, Error: Display>> Visitor<'de> for Na
         }
         T::try_from(pairs).map_err(A::Error::custom)
     }
+}
+
+/// Anything else may be a part of a value, which no message must repeat.
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 const NOT_PAIRS: &str =

@@ -66,8 +66,10 @@ fn a_value_that_cannot_be_used_is_named_with_its_place() {
         let refused = message(load(&[("JANGTEO_JOB_INTERVAL_MS", interval)], &[]));
         assert!(refused.contains("`job_interval_ms`") && refused.contains(reason), "{refused}");
     }
-    let refused = message(load(&[], &[("listen", "here")]));
-    assert!(refused.contains("--listen"), "{refused}");
+    for key in ["listen", "worker_listen"] {
+        let refused = message(load(&[], &[(key, "here")]));
+        assert!(refused.contains(&format!("`{key}` from the flag --listen")), "{refused}");
+    }
     let refused = message(load_with_file(Some("log_format = true"), &[], &[]));
     assert!(refused.contains("`log_format`"), "{refused}");
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jangteo_application::Clock;
+use jangteo_infra_events::KafkaTopic;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -24,10 +25,8 @@ use tokio::sync::watch;
 use super::event::{self, Event, Form};
 use super::intake::{Accounts, Intake, NotKept, Receipt};
 use progress::{Progress, Record, Replaced, Seen};
-pub use topic::{KafkaTopic, KafkaTopicError};
 
 mod progress;
-mod topic;
 
 /// How long brokers may take to say something about a topic.
 const PATIENCE: Duration = Duration::from_secs(2);

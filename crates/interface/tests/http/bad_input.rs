@@ -397,7 +397,7 @@ async fn addresses_and_headers_without_end(shop: &Shop) {
     all_refused_for(shop, invalid("sort"), [query]).await;
     all_refused(shop, 404, "NOT_FOUND", [(shop.get(&format!("/{long}")), vec![])]).await;
     // On a connection of its own, as that is closed afterwards.
-    let wallet = reqwest::Client::new().get(format!("{}/api/v1/wallets", shop.site));
+    let wallet = jangteo_testkit::http_client().get(format!("{}/api/v1/wallets", shop.site));
     let header = wallet.header("X-User-Id", 1).header("X-Long", "x".repeat(200_000)).send().await;
     assert!(header.is_err() || header.is_ok_and(|answer| answer.status().is_client_error()));
     Answer::of(shop.mine("/api/v1/wallets")).await.expect(200);

@@ -1,9 +1,13 @@
+use std::time::Duration;
+
 use reqwest::Method;
+use serde_json::json;
 
 use crate::support::{Answer, SOCKS, Shop, assert_refused, on_both_databases};
 
 on_both_databases! {
     health_is_told
+    who_delivers_events_tells_how_that_goes
     metrics_tell_of_requests_by_route
     the_document_and_its_page_are_served
     head_is_get_without_a_body
@@ -11,10 +15,38 @@ on_both_databases! {
 }
 
 async fn health_is_told(shop: &Shop) {
-    for path in ["/health/live", "/health/ready", "/actuator/health"] {
+    let live = Answer::of(shop.get("/health/live")).await.expect(200);
+    assert_eq!(live.text, r#"{"status":"UP"}"#);
+    for path in ["/health/ready", "/actuator/health"] {
         let health = Answer::of(shop.get(path)).await.expect(200);
-        assert_eq!(health.text, r#"{"status":"UP"}"#, "{path}");
+        assert_eq!(health.text, r#"{"status":"UP","components":{"database":{"status":"UP"}}}"#, "{path}");
     }
+}
+
+async fn who_delivers_events_tells_how_that_goes(shop: &Shop) {
+    let instance = shop.instance_with_worker().await;
+    let health = || shop.client.get(format!("{}/actuator/health", instance.site));
+    let delivered =
+        json!({"status": "UP", "breakerOpen": false, "pending": 0, "oldestSeconds": 0, "dead": 0});
+    let health = Answer::of(health()).await.expect(200).body;
+    assert_eq!((&health["status"], &health["components"]["events"]), (&json!("UP"), &delivered));
+    let told = [
+        r#"jangteo_outbox_events{status="PENDING"} "#,
+        r#"jangteo_outbox_events{status="FAILED"} "#,
+        r#"jangteo_outbox_events{status="DEAD"} "#,
+        "jangteo_outbox_oldest_seconds ",
+        "jangteo_relay_breaker_open ",
+    ];
+    let mut metrics = String::new();
+    for _ in 0..100 {
+        metrics = Answer::of(shop.get("/metrics")).await.expect(200).text;
+        if told.iter().all(|line| metrics.contains(line)) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(told.iter().all(|line| metrics.contains(line)), "{metrics}");
+    instance.end().await;
 }
 
 async fn metrics_tell_of_requests_by_route(shop: &Shop) {

@@ -103,7 +103,8 @@ async fn a_shop_without_its_database_is_alive_and_not_ready() {
     let (shop, line) = shop_on_a_line().await;
     Answer::of(shop.get("/health/ready")).await.expect(200);
     line.cut.send_replace(true);
-    Answer::of(shop.get("/health/ready")).await.expect(503);
+    let down = Answer::of(shop.get("/health/ready")).await.expect(503);
+    assert_eq!(down.text, r#"{"status":"DOWN","components":{"database":{"status":"DOWN"}}}"#);
     Answer::of(shop.get("/health/live")).await.expect(200);
     line.cut.send_replace(false);
     Answer::of(shop.get("/health/ready")).await.expect(200);

@@ -43,6 +43,7 @@ async fn deliver(shop: &Shop, events: usize) {
     let failed = leased.events[1..].iter().zip(0..).map(|(event, place)| FailedEvent {
         id: event.id,
         error: "503 Service Unavailable".into(),
+        attempts: 1,
         retry_at: (place == 0).then(|| now + TimeDelta::hours(1)),
     });
     let settlement =

@@ -114,10 +114,16 @@ async fn while_redis_hangs_nobody_waits_for_it_twice() {
 async fn claims_go_on_without_redis_and_through_it_when_it_is_back() {
     let (shop, mut redis) = shop_with_redis(|_| ()).await;
     Answer::of(shop.claim(1, "WELCOME10")).await.expect(200);
+    let redis_is = async || {
+        let health = Answer::of(shop.get("/health/ready")).await.expect(200);
+        health.body["components"]["redis"]["status"].clone()
+    };
+    assert_eq!(redis_is().await, "UP");
     redis.kill();
     assert_eq!(Answer::of(shop.claim(2, "WELCOME10")).await.expect(200).body["ticket"], 101);
     assert_refused(&Answer::of(shop.claim(2, "WELCOME10")).await, 409, "COUPON_ALREADY_CLAIMED", &["code"]);
     assert_refused(&Answer::of(shop.claim(1, "NOSUCH")).await, 400, "COUPON_INVALID", &["code"]);
+    assert_eq!(redis_is().await, "DOWN", "and the shop is ready all the same");
     redis.restart();
     let begun = Instant::now();
     while coupon_keys(&redis).is_empty() {

@@ -99,7 +99,7 @@ impl Shop {
         };
         change(&mut settings);
         let Instance { site, stop, running } = Instance::start(settings.clone()).await;
-        let client = client();
+        let client = jangteo_testkit::http_client();
         Self { site, client, stop, running, database, settings }
     }
 
@@ -316,10 +316,4 @@ fn coupon(code: &str, discount: Discount, minimum: i64, quantity: i64, window: (
         valid_days: None,
         total_quantity: quantity,
     }
-}
-
-/// Speaks no TLS here; reqwest, which can, wants to know how all the same.
-fn client() -> Client {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jangteo::PlatformSettings;
+use jangteo_infra_events::KafkaTopic;
 use jangteo_testkit::{KafkaOptions, KafkaServer};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -51,7 +52,7 @@ impl Topic<'_> {
     }
 
     async fn platform(&self) -> Running {
-        let kafka = format!("kafka://{}/{}", self.brokers, self.name).parse().expect("a topic");
+        let kafka = KafkaTopic { brokers: self.brokers.to_owned(), topic: self.name.to_owned() };
         Running::with(PlatformSettings { kafka: Some(kafka), ..settings() }).await
     }
 }

@@ -32,7 +32,7 @@ impl Running {
         let site = format!("http://{}", platform.address());
         let stop = platform.stop_handle();
         let running = tokio::spawn(platform.run_until_stopped());
-        Self { site, client: client(), stop, running }
+        Self { site, client: jangteo_testkit::http_client(), stop, running }
     }
 
     pub(crate) async fn stop(self) {
@@ -114,10 +114,4 @@ pub(crate) fn event(order: u32, sequence: u32) -> Value {
             "createdAt": "2025-11-09T12:34:50Z",
         },
     })
-}
-
-/// Speaks no TLS here; reqwest, which can, wants to know how all the same.
-fn client() -> Client {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    Client::new()
 }

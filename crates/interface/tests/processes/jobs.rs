@@ -6,7 +6,7 @@ use jangteo_testkit::TestDatabase;
 use sqlx::{Connection, MySqlConnection};
 use tokio::time::{sleep, timeout};
 
-use crate::server::{Process, Program};
+use crate::server::{Process, Program, free_address};
 
 /// Every quarter of a second, so that a lease is over after half a second.
 fn program(database: &TestDatabase) -> Program {
@@ -39,6 +39,8 @@ const CLAIMED_LAST_YEAR: &str = "\
     INSERT INTO user_coupons SELECT id, id, 1, 'CLAIMED', id, '2025-01-01', '2025-01-08', NULL FROM users; \
     INSERT INTO coupon_history (user_coupon_id, action, created_at) \
     SELECT id, 'ISSUED', claimed_at FROM user_coupons; \
+    INSERT INTO outbox (aggregate, aggregate_id, sequence, event_type, payload, status, created_at, status_at) \
+    SELECT 'user_coupon', id, 1, 'coupon.issued', '{}', 'SENT', claimed_at, UTC_TIMESTAMP(6) FROM user_coupons; \
     UPDATE coupons SET issued_quantity = 5000, next_ticket = 5001";
 const EXPIRED: &str = "SELECT COUNT(*) FROM user_coupons WHERE status = 'EXPIRED'";
 const HISTORY: &str = "SELECT COUNT(*) FROM coupon_history WHERE action = 'EXPIRED'";
@@ -96,8 +98,41 @@ async fn a_server_leaves_the_jobs_to_a_worker_when_told_to_which_gives_them_back
     sleep(Duration::from_millis(600)).await;
     assert_eq!(number(&mut watching, LEASES).await, 0);
     let worker = program.work();
-    until(&mut watching, LEASES, 2).await;
+    until(&mut watching, LEASES, 3).await;
     assert_eq!(number(&mut watching, FREE).await, 0);
     worker.stop();
-    assert_eq!(number(&mut watching, FREE).await, 2);
+    assert_eq!(number(&mut watching, FREE).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_tells_of_its_health_and_its_metrics() {
+    let database = jangteo_testkit::mysql().await;
+    let program = program(&database);
+    program.run(&["migrate", "up"]);
+    let address = free_address();
+    let worker = program.work_at(address);
+    let client = jangteo_testkit::http_client();
+    let get = async |path: &str| {
+        let answer = client.get(format!("http://{address}{path}")).send().await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
+    };
+    let ready = async {
+        loop {
+            match get("/health/ready").await {
+                Some((200, body)) => return body,
+                _ => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let ready = timeout(Duration::from_secs(60), ready).await.expect("it becomes ready");
+    assert!(ready.contains(r#""database":{"status":"UP"}"#) && ready.contains("breakerOpen"), "{ready}");
+    assert_eq!(get("/health/live").await.unwrap(), (200, r#"{"status":"UP"}"#.to_owned()));
+    let told = async {
+        while !get("/metrics").await.is_some_and(|(_, text)| text.contains("jangteo_outbox_oldest_seconds")) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), told).await.expect("it tells of the outbox");
+    assert_eq!(get("/api/v1/products").await.unwrap().0, 404);
+    worker.stop();
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::server::{Process, Program, client};
+use crate::server::{Process, Program};
 
 pub(crate) struct Platform {
     address: SocketAddr,
@@ -21,7 +21,7 @@ impl Platform {
         let address = free.local_addr().expect("its address");
         drop(free);
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut platform = Self { address, flags, process: None, client: client() };
+        let mut platform = Self { address, flags, process: None, client: jangteo_testkit::http_client() };
         platform.restart(program).await;
         platform
     }

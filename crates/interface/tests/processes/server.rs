@@ -51,6 +51,11 @@ impl Program {
         Process::start(self.command().arg("worker"))
     }
 
+    /// The same, telling of itself at an address.
+    pub(crate) fn work_at(&self, address: SocketAddr) -> Process {
+        Process::start(self.command().args(["worker", "--listen", &address.to_string()]))
+    }
+
     /// A data platform on an address of its own, which keeps what it gets in a file.
     pub(crate) fn receive(&self, address: SocketAddr, flags: &[&str]) -> Process {
         let mut command = self.command();
@@ -64,13 +69,13 @@ impl Program {
     }
 
     pub(crate) async fn serve_with(&self, flags: &[&str]) -> Server {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
+        let free = free_address();
         let log = self.folder.path().join(format!("{}.log", free.port()));
         let mut command = self.command();
         command.args(["serve", "--no-demo", "--listen", &free.to_string()]).args(flags);
         command.stdout(Stdio::null()).stderr(File::create(&log).expect("the folder is writable"));
         let (process, site) = (Process::start(&mut command), format!("http://{free}"));
-        let server = Server { process, site, client: client(), log };
+        let server = Server { process, site, client: jangteo_testkit::http_client(), log };
         for _ in 0..300 {
             let ready = server.client.get(format!("{}/health/ready", server.site)).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
@@ -80,6 +85,11 @@ impl Program {
         }
         panic!("the server did not become ready");
     }
+}
+
+/// An address that nobody listened on a moment ago.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address")
 }
 
 /// The program as it runs; it ends with its owner.
@@ -185,10 +195,4 @@ impl Drop for Server {
             eprintln!("{}: {}", self.site, self.log());
         }
     }
-}
-
-/// Speaks no TLS here; reqwest, which can, wants to know how all the same.
-pub(crate) fn client() -> Client {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    Client::new()
 }
