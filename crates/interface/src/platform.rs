@@ -38,6 +38,9 @@ mod signature;
 
 /// How often the log says how many events came.
 const REPORTING: Duration = Duration::from_secs(5);
+/// How long a connection may stay open between requests: longer than most clients keep theirs, so that these close
+/// them and no delivery meets a closed one.
+const KEEP_ALIVE: Duration = Duration::from_secs(100);
 /// How long stopping may take, and what clients get of it to take their answers.
 const STOPPING: Duration = Duration::from_secs(10);
 const PARTING: Duration = Duration::from_secs(2);
@@ -107,6 +110,7 @@ impl Platform {
         })
         // The processors are for the shop.
         .workers(1)
+        .keep_alive(KEEP_ALIVE)
         .tcp_nodelay(true)
         .shutdown_timeout(PARTING.as_secs())
         .disable_signals()

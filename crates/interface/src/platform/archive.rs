@@ -46,7 +46,7 @@ impl Archive {
     pub(super) fn gathering(&self) -> Option<Duration> {
         match self {
             Self::Memory(_) => None,
-            Self::File(_) => Some(Duration::from_millis(2)),
+            Self::File(_) => Some(Duration::from_millis(1)),
         }
     }
 

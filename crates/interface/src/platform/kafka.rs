@@ -217,6 +217,8 @@ fn consumer(topic: &KafkaTopic) -> KafkaResult<BaseConsumer<Quiet>> {
         // What was fetched ahead comes before the news that the brokers are away.
         .set("queued.min.messages", "1000")
         .set("fetch.message.max.bytes", "262144")
+        // Else it rests for a second each time that so much is there.
+        .set("fetch.queue.backoff.ms", "10")
         .set_log_level(RDKafkaLogLevel::Debug);
     BaseConsumer::from_config_and_context(&config, Quiet)
 }
