@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
-use jangteo_application::outbox::{
-    Aggregate, EventType, FailedEvent, Leased, Outbox, OutboxMessage, Settlement, StoredEvent,
-};
+use jangteo_application::Database;
+use jangteo_application::outbox::{Aggregate, FailedEvent, Leased, Outbox, Settlement, StoredEvent};
 use jangteo_application::place_orders::PlaceOrders;
-use jangteo_application::{Clock, Database, SystemClock};
 use jangteo_infra_database::Store;
 
-use crate::support::{Shop, order, request};
+use crate::support::{Shop, append, event, now, order, request};
 
 crate::on_both_databases! {
     the_oldest_events_are_leased_first_and_once
@@ -29,27 +27,6 @@ crate::on_both_databases! {
     the_text_of_an_error_may_hold_anything
     however_many_failed_new_events_get_through
     an_event_that_cannot_be_read_keeps_back_no_other
-}
-
-fn now() -> DateTime<Utc> {
-    SystemClock.now()
-}
-
-fn event(order: i64, sequence: u32, at: DateTime<Utc>) -> OutboxMessage {
-    OutboxMessage {
-        aggregate: Aggregate::Order,
-        aggregate_id: order,
-        sequence,
-        event_type: EventType::OrderPaid,
-        payload: format!(r#"{{"order":{order}}}"#),
-        at,
-    }
-}
-
-async fn append(store: &Store, events: &[OutboxMessage]) {
-    let mut uow = store.begin().await.unwrap();
-    uow.outbox().append(events).await.unwrap();
-    uow.commit().await.unwrap();
 }
 
 /// One event of each of so many orders, a second apart, the last of them now.

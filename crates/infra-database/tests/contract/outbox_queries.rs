@@ -4,18 +4,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use jangteo_application::operation::Submission;
-use jangteo_application::outbox::{
-    Aggregate, EventStatus, EventType, FailedEvent, Leased, Outbox, OutboxMessage, Settlement,
-};
+use jangteo_application::outbox::{EventStatus, FailedEvent, Leased, Outbox, Settlement};
 use jangteo_application::outbox_queries::{Backlog, HourOfOrders, OutboxQueries, Period};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::PageRequest;
 use jangteo_application::redelivery::{Redelivered, Redelivery, RedeliveryRefusal};
-use jangteo_application::{Clock, Database, Redeliverer, SystemClock};
+use jangteo_application::{Database, Redeliverer, SystemClock};
 use jangteo_domain::UserId;
 use jangteo_infra_database::Store;
 
-use crate::support::{Shop, order, request};
+use crate::support::{Shop, append, event, now, order, request};
 
 crate::on_both_databases! {
     events_are_listed_by_status_the_latest_first
@@ -30,27 +28,6 @@ crate::on_both_databases! {
     what_was_sent_again_is_purged_in_its_order
     orders_of_a_period_are_counted_by_the_hour_and_listed_by_their_ids
     a_request_is_done_once_by_its_key
-}
-
-fn now() -> DateTime<Utc> {
-    SystemClock.now()
-}
-
-fn event(order: i64, sequence: u32, at: DateTime<Utc>) -> OutboxMessage {
-    OutboxMessage {
-        aggregate: Aggregate::Order,
-        aggregate_id: order,
-        sequence,
-        event_type: EventType::OrderPaid,
-        payload: format!(r#"{{"order":{order}}}"#),
-        at,
-    }
-}
-
-async fn append(store: &Store, events: &[OutboxMessage]) {
-    let mut uow = store.begin().await.unwrap();
-    uow.outbox().append(events).await.unwrap();
-    uow.commit().await.unwrap();
 }
 
 async fn lease(store: &Store, at: DateTime<Utc>) -> Leased {

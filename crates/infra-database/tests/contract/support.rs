@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use jangteo_application::charge_wallets::{Charge, ChargeWallets};
 use jangteo_application::claim_coupons::{Claim, ClaimCoupons, Place};
 use jangteo_application::operation::{Answer, Executor, Operation, Reply, Submission};
+use jangteo_application::outbox::{Aggregate, EventType, OutboxMessage};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct, Seeder};
-use jangteo_application::{Audit, Batcher, BatcherSettings, Clock, SystemClock};
+use jangteo_application::{Audit, Batcher, BatcherSettings, Clock, Database, SystemClock};
 use jangteo_domain::checkout::Refusal;
 use jangteo_domain::coupon::Discount;
 use jangteo_domain::user::Profile;
@@ -184,6 +185,28 @@ pub(crate) async fn charge(
 pub(crate) async fn claim(claims: &Batcher<ClaimCoupons>, user: i64, text: &str) -> Reply<ClaimCoupons> {
     let place = Place::Ungated;
     claims.submit(unkeyed(Claim { user: UserId(user), code: code(text), place })).await
+}
+
+pub(crate) fn now() -> DateTime<Utc> {
+    SystemClock.now()
+}
+
+/// An event of an order, which need not exist.
+pub(crate) fn event(order: i64, sequence: u32, at: DateTime<Utc>) -> OutboxMessage {
+    OutboxMessage {
+        aggregate: Aggregate::Order,
+        aggregate_id: order,
+        sequence,
+        event_type: EventType::OrderPaid,
+        payload: format!(r#"{{"order":{order}}}"#),
+        at,
+    }
+}
+
+pub(crate) async fn append(store: &Store, events: &[OutboxMessage]) {
+    let mut uow = store.begin().await.unwrap();
+    uow.outbox().append(events).await.unwrap();
+    uow.commit().await.unwrap();
 }
 
 /// What the customer is told, the first time and again.

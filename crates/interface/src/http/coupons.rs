@@ -192,12 +192,8 @@ pub(crate) struct StatusParameter {
 
 impl FromQuery for StatusParameter {
     fn take_from(query: &mut Query) -> Self {
-        let named = query.text("status");
-        let status = named.as_deref().and_then(|name| STATUSES.into_iter().find(|status| *status == name));
-        if named.is_some() && status.is_none() {
-            query.fault("status", Reason::NotOneOf(&STATUSES));
-        }
-        Self { status }
+        let known = |name: &str| STATUSES.into_iter().find(|status| *status == name);
+        Self { status: query.one_of("status", &STATUSES, known) }
     }
 }
 

@@ -180,9 +180,7 @@ async fn fulfil(
     id: &PathId,
     step: Step,
 ) -> Result<HttpResponse, ApiError> {
-    if !caller.is_admin {
-        return Err(Problem::Forbidden.into());
-    }
+    caller.must_be_administrator()?;
     let command = Fulfil { order: OrderId(id.0), step, by: caller.user };
     let answer = shop.fulfilments.submit(Submission { command, key: key.0 }).await?;
     let order = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;

@@ -143,11 +143,7 @@ pub(crate) struct ListParameters {
 impl FromQuery for ListParameters {
     fn take_from(query: &mut Query) -> Self {
         let page = PageParameters::take_from(query);
-        let named = query.text("status");
-        let status = named.as_deref().and_then(EventStatus::named);
-        if named.is_some() && status.is_none() {
-            query.fault("status", Reason::NotOneOf(&STATUSES));
-        }
+        let status = query.one_of("status", &STATUSES, EventStatus::named);
         Self { page, status: StatusParameter { status } }
     }
 }

@@ -73,6 +73,21 @@ impl Query {
         self.faults.push(Detail::new(name, reason));
     }
 
+    /// What a parameter names, of these names.
+    pub(crate) fn one_of<T>(
+        &mut self,
+        name: &'static str,
+        names: &'static [&'static str],
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let named = self.text(name)?;
+        let read = read(&named);
+        if read.is_none() {
+            self.fault(name, Reason::NotOneOf(names));
+        }
+        read
+    }
+
     /// The value of a parameter.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         let mut values = self.pairs.extract_if(.., |pair| pair.0 == name).map(|(_, value)| value);
