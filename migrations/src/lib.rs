@@ -26,6 +26,7 @@ mod m20261121_000003_jobs;
 mod m20261121_000004_coupon_reads;
 mod m20261121_000005_delivery;
 mod m20261121_000006_told_orders;
+mod m20261121_000007_whole_shop;
 mod table;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_coupon_reads::Migration),
             Box::new(m20261121_000005_delivery::Migration),
             Box::new(m20261121_000006_told_orders::Migration),
+            Box::new(m20261121_000007_whole_shop::Migration),
         ]
     }
 }
@@ -56,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    const TABLES: [&str; 21] = [
+    const TABLES: [&str; 26] = [
         "users",
         "wallets",
         "stores",
@@ -78,6 +80,11 @@ mod tests {
         "returned_tickets",
         "installation",
         "job_leases",
+        "variants",
+        "product_images",
+        "cart_items",
+        "order_holds",
+        "admin_changes",
     ];
 
     async fn present(schema: &SchemaManager<'_>) -> Vec<&'static str> {

@@ -22,6 +22,13 @@ impl NewTable {
         Self { name, backend, statement }
     }
 
+    /// A table that is made to take the place of one that is there, under another name until then.
+    pub(crate) fn instead_of(name: &'static str, until_then: &'static str, backend: DbBackend) -> Self {
+        let mut table = Self::new(name, backend);
+        table.statement.table(until_then);
+        table
+    }
+
     pub(crate) fn column(mut self, column: ColumnDef) -> Self {
         self.statement.col(column);
         self
@@ -41,12 +48,14 @@ impl NewTable {
 
     /// Text of up to 16 MiB: a serialised event or answer.
     pub(crate) fn document(self, column: &'static str) -> Self {
-        let mut definition = ColumnDef::new(column);
-        match self.backend {
-            DbBackend::MySql => definition.custom("mediumtext"),
-            _ => definition.text(),
-        };
-        self.column(definition.not_null().take())
+        let definition = document_column(self.backend, column).not_null().take();
+        self.column(definition)
+    }
+
+    /// A [`NewTable::document`], or NULL.
+    pub(crate) fn document_or_null(self, column: &'static str) -> Self {
+        let definition = document_column(self.backend, column).null().take();
+        self.column(definition)
     }
 
     /// A primary key of several columns.
@@ -116,6 +125,15 @@ fn time_column(backend: DbBackend, column: &'static str) -> ColumnDef {
     match backend {
         DbBackend::MySql => definition.custom("datetime(6)"),
         _ => definition.timestamp_with_time_zone(),
+    };
+    definition
+}
+
+fn document_column(backend: DbBackend, column: &'static str) -> ColumnDef {
+    let mut definition = ColumnDef::new(column);
+    match backend {
+        DbBackend::MySql => definition.custom("mediumtext"),
+        _ => definition.text(),
     };
     definition
 }

@@ -8,6 +8,14 @@ use jangteo_domain::RepositoryError;
 pub enum Sequence {
     /// Customers.
     Users,
+    /// Stores.
+    Stores,
+    /// Products.
+    Products,
+    /// Variants of products.
+    Variants,
+    /// Coupons.
+    Coupons,
     /// Orders.
     Orders,
     /// Customers' copies of coupons.
@@ -16,13 +24,25 @@ pub enum Sequence {
 
 impl Sequence {
     /// Every sequence.
-    pub const ALL: [Self; 3] = [Self::Users, Self::Orders, Self::UserCoupons];
+    pub const ALL: [Self; 7] = [
+        Self::Users,
+        Self::Stores,
+        Self::Products,
+        Self::Variants,
+        Self::Coupons,
+        Self::Orders,
+        Self::UserCoupons,
+    ];
 
     /// The name under which it is stored.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Users => "users",
+            Self::Stores => "stores",
+            Self::Products => "products",
+            Self::Variants => "variants",
+            Self::Coupons => "coupons",
             Self::Orders => "orders",
             Self::UserCoupons => "user_coupons",
         }

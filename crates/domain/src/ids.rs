@@ -29,6 +29,10 @@ id!(
     ProductId
 );
 id!(
+    /// What a product is sold as: a size, a colour.
+    VariantId
+);
+id!(
     /// A coupon that customers can claim.
     CouponId
 );

@@ -41,7 +41,7 @@ pub mod user;
 pub mod wallet;
 
 pub use coupon::{Coupon, CouponCode, UserCoupon};
-pub use ids::{CouponId, OrderId, ProductId, StoreId, UserCouponId, UserId};
+pub use ids::{CouponId, OrderId, ProductId, StoreId, UserCouponId, UserId, VariantId};
 pub use money::{Money, MoneyError};
 pub use order::{Order, OrderRequest};
 pub use payment::Payment;

@@ -6,6 +6,8 @@
     reason = "DeriveEntityModel generates public items, whose types must be public too"
 )]
 
+pub mod admin_changes;
+pub mod cart_items;
 pub mod coupon_gates;
 pub mod coupon_history;
 pub mod coupons;
@@ -15,15 +17,18 @@ pub mod idempotency_keys;
 pub mod installation;
 pub mod job_leases;
 pub mod ledger_entries;
+pub mod order_holds;
 pub mod order_items;
 pub mod orders;
 pub mod outbox;
 pub mod payment_history;
 pub mod payments;
+pub mod product_images;
 pub mod products;
 pub mod returned_tickets;
 pub mod stock_movements;
 pub mod stores;
 pub mod user_coupons;
 pub mod users;
+pub mod variants;
 pub mod wallets;

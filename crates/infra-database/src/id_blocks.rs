@@ -34,7 +34,7 @@ impl IdBlocks {
 fn block_size(sequence: Sequence) -> usize {
     match sequence {
         // Fewer than a registration has attempts: seeding a running shop may have used those that it holds.
-        Sequence::Users => 5,
+        Sequence::Users | Sequence::Stores | Sequence::Products | Sequence::Variants | Sequence::Coupons => 5,
         Sequence::Orders | Sequence::UserCoupons => 1000,
     }
 }

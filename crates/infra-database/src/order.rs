@@ -147,10 +147,12 @@ fn item_rows(order: OrderId, of: &Order) -> impl Iterator<Item = order_items::Ac
         order_id: Set(order.0),
         line_no: Set(line_no),
         product_id: Set(line.product.0),
+        variant_id: Set(0),
         name: Set(line.name.clone()),
         unit_price: Set(line.unit_price.minor()),
         quantity: Set(line.quantity.get()),
         subtotal: Set(line.subtotal.minor()),
+        variant_name: Set(None),
     })
 }
 

@@ -156,5 +156,6 @@ pub(crate) fn movement_row(movement: &StockMovement) -> stock_movements::ActiveM
         order_id: Set(movement.order.map(|order| order.0)),
         reason: NotSet,
         created_at: Set(movement.at),
+        variant_id: NotSet,
     }
 }

@@ -12,7 +12,7 @@ use jangteo_domain::wallet::{LedgerEntry, LedgerKind};
 use jangteo_domain::{CouponCode, Money, ProductId, RepositoryError, User, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, NotSet, PaginatorTrait,
     QueryFilter, QuerySelect,
 };
 
@@ -126,6 +126,7 @@ async fn seed_users(
         user_id: Set(*id),
         balance: Set(balance.minor()),
         updated_at: Set(now),
+        closed_at: NotSet,
     }));
     let charged = missing.iter().filter(|(_, (_, balance))| *balance > Money::ZERO);
     script.insert(charged.map(|(id, (_, balance))| {
@@ -163,6 +164,8 @@ async fn seed_products(
         created_at: Set(now),
         updated_at: Set(now),
         deleted_at: Set(None),
+        version: NotSet,
+        has_variants: NotSet,
     }));
     let received = missing.iter().filter(|(_, product)| product.stock > 0);
     script.insert(received.map(|(id, product)| {
@@ -195,6 +198,7 @@ async fn seed_default_store(
         created_at: Set(now),
         updated_at: Set(now),
         deleted_at: Set(None),
+        version: NotSet,
     };
     script.insert([store]);
     script.run(transaction).await?;
@@ -248,6 +252,8 @@ fn coupon_row(
         next_ticket: Set(1),
         created_at: Set(now),
         updated_at: Set(now),
+        version: NotSet,
+        retired_at: NotSet,
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use jangteo_domain::user::{Email, Profile, UserRepository};
 use jangteo_domain::{RepositoryError, User, UserId};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, QuerySelect};
 
 use crate::entity::{users, wallets};
 use crate::error::{Corrupt, failed};
@@ -39,6 +39,7 @@ impl UserRepository for Transaction {
             user_id: Set(user.id.0),
             balance: Set(0),
             updated_at: Set(user.created_at),
+            closed_at: NotSet,
         }));
         Ok(())
     }
@@ -53,6 +54,7 @@ pub(crate) fn user_row(user: &User) -> users::ActiveModel {
         created_at: Set(user.created_at),
         updated_at: Set(user.created_at),
         deleted_at: Set(None),
+        version: NotSet,
     }
 }
 

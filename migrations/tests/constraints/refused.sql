@@ -44,7 +44,7 @@ UPDATE outbox SET status = 'LOST' -- ck_outbox_status
 UPDATE id_blocks SET next_id = 0 -- ck_id_blocks_next_id
 UPDATE job_leases SET fence = 0 -- ck_job_leases_fence
 UPDATE users SET email = 'kim@example.com' WHERE id = 2 -- uq_users_email
-INSERT INTO stores VALUES (2, 'Main', '2026-11-21 09:00:00', '2026-11-21 09:00:00', NULL) -- uq_stores_name
+INSERT INTO stores VALUES (2, 'Main', '2026-11-21 09:00:00', '2026-11-21 09:00:00', NULL, 1) -- uq_stores_name
 UPDATE coupons SET code = 'TENTH' WHERE id = 2 -- uq_coupons_code
 UPDATE user_coupons SET user_id = 1 WHERE id = 2 -- uq_user_coupons_user_id_coupon_id
 UPDATE user_coupons SET ticket = 1 WHERE id = 2 -- uq_user_coupons_coupon_id_ticket
@@ -61,7 +61,7 @@ UPDATE coupon_history SET user_coupon_id = 9 -- fk_coupon_history_user_coupon_id
 UPDATE coupon_history SET order_id = 9 -- fk_coupon_history_order_id
 UPDATE order_items SET order_id = 9 WHERE line_no = 1 -- fk_order_items_order_id
 DELETE FROM orders -- fk_
-INSERT INTO wallets VALUES (9, 0, '2026-11-21 09:00:00') -- fk_wallets_user_id
+INSERT INTO wallets VALUES (9, 0, '2026-11-21 09:00:00', NULL) -- fk_wallets_user_id
 INSERT INTO payments VALUES (9, 'POINT', 180, 'COMPLETED', NULL, '2026-11-21 10:00:00', NULL, NULL) -- fk_payments_order_id
 INSERT INTO payment_history VALUES (9, 1, 'PENDING', 'COMPLETED', NULL, '2026-11-21 10:00:00') -- fk_payment_history_order_id
 UPDATE ledger_entries SET user_id = 2 -- fk_ledger_entries_user_id
@@ -74,3 +74,16 @@ INSERT INTO coupon_gates VALUES (1, 3, 5, '2026-11-21 10:00:00') -- pk_coupon_ga
 UPDATE returned_tickets SET ticket = 0 -- ck_returned_tickets_ticket
 UPDATE returned_tickets SET coupon_id = 9 -- fk_returned_tickets_coupon_id
 INSERT INTO returned_tickets VALUES (1, 3, '2026-11-21 10:00:00') -- pk_returned_tickets
+UPDATE variants SET price = -1 -- ck_variants_price
+UPDATE variants SET stock = -1 -- ck_variants_stock
+UPDATE variants SET name = 'Small' -- uq_variants_product_id_name
+UPDATE variants SET product_id = 9 -- fk_variants_product_id
+UPDATE product_images SET sequence = 0 -- ck_product_images_sequence
+UPDATE product_images SET product_id = 9 -- fk_product_images_product_id
+INSERT INTO product_images VALUES (1, 1, 'https://images.example.com/plum.jpg', '2026-11-21 09:00:00') -- pk_product_images
+UPDATE cart_items SET quantity = 0 -- ck_cart_items_quantity
+UPDATE cart_items SET variant_id = 1 -- uq_cart_items_user_id_product_id_variant_id
+UPDATE cart_items SET user_id = 9 WHERE id = 1 -- fk_cart_items_user_id
+UPDATE cart_items SET product_id = 9 WHERE id = 1 -- fk_cart_items_product_id
+INSERT INTO order_holds VALUES (1, '2026-11-21 10:15:00') -- pk_order_holds
+INSERT INTO order_holds VALUES (9, '2026-11-21 10:15:00') -- fk_order_holds_order_id

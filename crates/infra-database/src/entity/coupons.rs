@@ -28,6 +28,9 @@ pub struct Model {
     pub next_ticket: i64,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    /// Counts the changes that administrators made.
+    pub version: i32,
+    pub retired_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

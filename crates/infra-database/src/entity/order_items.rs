@@ -9,6 +9,9 @@ pub struct Model {
     pub order_id: i64,
     #[sea_orm(primary_key, auto_increment = false)]
     pub product_id: i64,
+    /// 0 when the product has none.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub variant_id: i64,
     pub line_no: i32,
     /// The product's name when it was ordered.
     pub name: String,
@@ -17,6 +20,8 @@ pub struct Model {
     pub quantity: i64,
     /// Minor units: unit price times quantity.
     pub subtotal: i64,
+    /// The variant's name when it was ordered.
+    pub variant_name: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

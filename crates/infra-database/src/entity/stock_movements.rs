@@ -16,6 +16,7 @@ pub struct Model {
     pub order_id: Option<i64>,
     pub reason: Option<String>,
     pub created_at: DateTimeUtc,
+    pub variant_id: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -10,6 +10,8 @@ pub struct Model {
     /// Minor units.
     pub balance: i64,
     pub updated_at: DateTimeUtc,
+    /// When the customer left.
+    pub closed_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
