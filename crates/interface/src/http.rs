@@ -38,6 +38,7 @@ mod products;
 mod statistics;
 mod trace;
 mod users;
+mod versions;
 mod wallets;
 
 pub use docs::openapi;

@@ -79,6 +79,7 @@ where
         let (context, inner) = (Rc::clone(&self.context), Rc::clone(&self.inner));
         let started = Instant::now();
         let trace = Trace::of(request.headers());
+        request.extensions_mut().insert(trace);
         let exchange = request.request().clone();
         async move {
             let standing = match &context.limits {
