@@ -63,6 +63,14 @@ pub struct Refusal {
     pub balance: Option<InsufficientBalance>,
 }
 
+impl Refusal {
+    /// Whether a product that is sold as variants only was asked for without naming one.
+    #[must_use]
+    pub fn names_no_variant(&self) -> bool {
+        self.not_sold.iter().any(|(_, not_sold)| *not_sold == NotSold::VariantRequired)
+    }
+}
+
 /// What a request came to.
 pub type Verdict = Result<Sale, Refusal>;
 

@@ -23,7 +23,7 @@ pub struct Payment {
 }
 
 /// Where a payment stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PaymentStatus {
     /// Not paid yet.
     Pending,
