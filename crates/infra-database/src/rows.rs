@@ -90,7 +90,7 @@ pub(crate) fn payment_status(status: PaymentStatus) -> &'static str {
     }
 }
 
-fn read_payment_status(order: i64, text: &str) -> Result<PaymentStatus, Corrupt> {
+pub(crate) fn read_payment_status(order: i64, text: &str) -> Result<PaymentStatus, Corrupt> {
     match text {
         "PENDING" => Ok(PaymentStatus::Pending),
         "COMPLETED" => Ok(PaymentStatus::Completed),

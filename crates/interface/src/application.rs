@@ -16,6 +16,7 @@ use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::operation::Executor;
+use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{
@@ -43,7 +44,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 6;
+const WRITING_OPERATIONS: u32 = 7;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -170,6 +171,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
     }
     tokio::join!(
         shop.orders.drain(),
+        shop.payments.drain(),
         shop.cancellations.drain(),
         shop.fulfilments.drain(),
         shop.charges.drain(),
@@ -238,6 +240,7 @@ fn open(
     let charging = ChargeWallets { policy: settings.wallet_policy() };
     Shop {
         orders: start(PlaceOrders, store, &clock, batches),
+        payments: start(PayOrders, store, &clock, batches),
         cancellations: start(CancelOrders, store, &clock, batches),
         fulfilments: start(FulfilOrders, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
@@ -256,6 +259,7 @@ fn open(
         outbox: reads,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         operations: Arc::new(operations(store, redis, metrics, Arc::clone(&clock))),
+        order_hold: settings.order_hold(),
         clock,
         longest_body: settings.max_body_bytes.get(),
     }

@@ -13,7 +13,7 @@ use jangteo_application::outbox_queries::{
 };
 use jangteo_application::queries::{
     CatalogueQueries, CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
-    PopularProducts, ProductList, ProductView, Readiness,
+    PaymentView, PopularProducts, ProductList, ProductView, Readiness,
 };
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::{Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, User, UserId, Wallet};
@@ -128,6 +128,10 @@ impl CustomerQueries for Reads {
 
     async fn order(&self, order: OrderId) -> Result<Option<Order>, RepositoryError> {
         self.at_home(move |store| async move { store.order(order).await }).await
+    }
+
+    async fn payment(&self, order: OrderId) -> Result<Option<PaymentView>, RepositoryError> {
+        self.at_home(move |store| async move { store.payment(order).await }).await
     }
 }
 

@@ -55,7 +55,7 @@ const TAMPERINGS: [(&str, &[&str]); 29] = [
     ),
     (
         "UPDATE stock_movements SET order_id = NULL WHERE order_id IS NOT NULL",
-        &["each line of a sold order took its pieces out of the stock"],
+        &["each line of an order that stands took its pieces out of the stock"],
     ),
     (
         "UPDATE ledger_entries SET order_id = NULL WHERE order_id IS NOT NULL",
@@ -73,7 +73,7 @@ const TAMPERINGS: [(&str, &[&str]); 29] = [
         "UPDATE order_items SET product_id = 999",
         &[
             "sales volume is the pieces in orders that were paid and not cancelled",
-            "each line of a sold order took its pieces out of the stock",
+            "each line of an order that stands took its pieces out of the stock",
             "ledger, stock movements and order lines name orders and products that exist",
         ],
     ),
@@ -91,7 +91,7 @@ const TAMPERINGS: [(&str, &[&str]); 29] = [
         "UPDATE orders SET status = 'CANCELLED'",
         &[
             "sales volume is the pieces in orders that were paid and not cancelled",
-            "each line of a sold order took its pieces out of the stock",
+            "each line of an order that stands took its pieces out of the stock",
             "what was paid and not refunded is what the ledger took",
             REFUNDED,
             "a used coupon is used by one order, and an order's coupon is used",

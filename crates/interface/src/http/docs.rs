@@ -19,7 +19,7 @@ use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
     audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
-    products, statistics, users, wallets,
+    payments, products, statistics, users, wallets,
 };
 
 const DOCUMENT: &str = "/openapi.json";
@@ -45,7 +45,9 @@ const DOCUMENT: &str = "/openapi.json";
         orders::list,
         orders::place,
         orders::order,
+        order_changes::pay,
         order_changes::cancel,
+        payments::payment,
         wallets::wallet,
         wallets::charge,
         wallets::ledger,

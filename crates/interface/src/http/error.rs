@@ -13,7 +13,7 @@ use jangteo_domain::coupon::{ClaimRefusal, CouponFault};
 use jangteo_domain::product::OutOfStock;
 use jangteo_domain::user::ProfileError;
 use jangteo_domain::wallet::InsufficientBalance;
-use jangteo_domain::{Money, MoneyError, ProductId, RepositoryError};
+use jangteo_domain::{Money, MoneyError, ProductId, RepositoryError, Sku};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -100,6 +100,8 @@ pub(crate) enum Problem {
     Stale,
     /// The order does not allow this where it stands.
     OrderStatus(&'static str),
+    /// The time to pay the order is over.
+    HoldEnded,
     /// The platform has the event.
     EventSent,
     CouponInvalid,
@@ -133,7 +135,7 @@ impl Problem {
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
             Self::TooManyRequests { .. } => ErrorCode::RateLimited,
-            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) | Self::EventSent => {
+            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) | Self::HoldEnded | Self::EventSent => {
                 ErrorCode::Conflict
             }
             Self::Stale => ErrorCode::PreconditionFailed,
@@ -202,6 +204,7 @@ pub(crate) enum Reason {
         longest: usize,
     },
     OrderStatus(&'static str),
+    HoldEnded(DateTime<Utc>),
     LimitExceeded {
         balance: Money,
         maximum: Money,
@@ -215,9 +218,11 @@ pub(crate) enum Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OrderFault {
     LineCount,
-    TooManyPieces { product: ProductId },
+    TooManyPieces { sku: Sku },
     TooLarge,
     UnknownProduct { product: ProductId },
+    UnknownVariant { sku: Sku },
+    VariantRequired { product: ProductId },
     Short(OutOfStock),
     Unaffordable(InsufficientBalance),
 }
@@ -375,6 +380,9 @@ struct Figures {
     /// The product.
     #[serde(skip_serializing_if = "Option::is_none")]
     product_id: Option<i64>,
+    /// Which of its variants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant_id: Option<i64>,
     /// Pieces asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     requested: Option<i64>,
@@ -391,6 +399,13 @@ struct Figures {
     /// The most that the balance may become.
     #[serde(skip_serializing_if = "Option::is_none")]
     maximum: Option<MoneyJson>,
+}
+
+impl Figures {
+    fn of(sku: Sku) -> Self {
+        let variant_id = sku.variant.map(|variant| variant.0);
+        Self { product_id: Some(sku.product.0), variant_id, ..Self::default() }
+    }
 }
 
 #[derive(Serialize)]
@@ -494,6 +509,7 @@ impl Reason {
             | Self::Version(_)
             | Self::NotALine { .. }
             | Self::OrderStatus(_)
+            | Self::HoldEnded(_)
             | Self::Coupon(_)
             | Self::Claim(_) => Figures::default(),
         }
@@ -504,14 +520,14 @@ impl OrderFault {
     fn figures(&self) -> Figures {
         match *self {
             Self::LineCount | Self::TooLarge => Figures::default(),
-            Self::TooManyPieces { product } | Self::UnknownProduct { product } => {
-                Figures { product_id: Some(product.0), ..Figures::default() }
+            Self::UnknownProduct { product } | Self::VariantRequired { product } => {
+                Figures::of(product.into())
             }
-            Self::Short(OutOfStock { product, requested, available }) => Figures {
-                product_id: Some(product.0),
+            Self::TooManyPieces { sku } | Self::UnknownVariant { sku } => Figures::of(sku),
+            Self::Short(OutOfStock { sku, requested, available }) => Figures {
                 requested: Some(requested.get()),
                 available: Some(Available::Pieces(available)),
-                ..Figures::default()
+                ..Figures::of(sku)
             },
             Self::Unaffordable(InsufficientBalance { required, available }) => Figures {
                 required: Some(MoneyJson(required)),

@@ -60,7 +60,34 @@ impl FromRequest for Admin {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(administrator(request).map(Self))
+        let admin = caller(request.headers()).and_then(|caller| {
+            caller.must_be_administrator()?;
+            Ok(Self(Origin::of(request).administrator(caller)))
+        });
+        ready(admin)
+    }
+}
+
+/// The place of the request in its trace.
+pub(crate) struct Origin(Trace);
+
+impl Origin {
+    fn of(request: &HttpRequest) -> Self {
+        Self(*request.extensions().get::<Trace>().expect("every request has its trace"))
+    }
+
+    /// The caller, as an administrator who acts with this request.
+    pub(crate) fn administrator(&self, caller: Caller) -> Administrator {
+        Administrator { user: caller.user, trace_id: self.0.id() }
+    }
+}
+
+impl FromRequest for Origin {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
     }
 }
 
@@ -71,14 +98,6 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(caller(request.headers()))
     }
-}
-
-fn administrator(request: &HttpRequest) -> Result<Administrator, ApiError> {
-    let caller = caller(request.headers())?;
-    caller.must_be_administrator()?;
-    let trace = request.extensions().get::<Trace>().copied();
-    let trace_id = trace.expect("every request has its trace").id();
-    Ok(Administrator { user: caller.user, trace_id })
 }
 
 fn caller(headers: &HeaderMap) -> Result<Caller, ApiError> {
