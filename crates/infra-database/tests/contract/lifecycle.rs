@@ -91,7 +91,7 @@ async fn cancelling_gives_everything_back(shop: Shop) {
     assert_eq!(refund.order, Order { status: OrderStatus::Cancelled, events: 2, ..paid.clone() });
     assert_eq!(refund.balance, money("1000"));
     let left: Vec<_> = refund.left.iter().map(|left| (left.product.0, left.stock)).collect();
-    assert_eq!(left, [(2, 10), (1, 10)]);
+    assert_eq!(left, [(1, 10), (2, 10)]);
 
     assert_eq!(shop.store.order(paid.id).await.unwrap(), Some(refund.order));
     assert_eq!(balance(&shop, 1).await, 100_000);

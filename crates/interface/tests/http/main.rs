@@ -6,6 +6,7 @@ mod api;
 mod bad_input;
 mod caching;
 mod coupons;
+mod deferred;
 mod document;
 mod idempotency;
 mod lifecycle;
