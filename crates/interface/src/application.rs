@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Limits, Operations, Shop};
+use crate::http::{self, Limits, Operations, Recognition, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 use crate::worker::{self, Worker};
@@ -90,9 +90,10 @@ impl Application {
         let address = listener.local_addr()?;
         // Before anything that counts.
         let metrics = telemetry::process_metrics();
+        let recognition = Recognition::of(&settings)?;
         let store = connect(&settings, Arc::clone(&clock)).await?;
         let redis = connect_redis(&settings, &store).await?;
-        let shop = Arc::new(open(&settings, &store, redis, metrics.clone(), clock));
+        let shop = Arc::new(open(&settings, &store, redis, recognition, metrics.clone(), clock));
         let server = serve(listener, &settings, Arc::clone(&shop))?;
         let upkeep = telemetry::start_upkeep(metrics);
         let (stop, _) = watch::channel(false);
@@ -217,6 +218,7 @@ fn open(
     settings: &Settings,
     store: &Store,
     redis: Option<Redis>,
+    recognition: Recognition,
     metrics: PrometheusHandle,
     clock: Arc<dyn Clock>,
 ) -> Shop {
@@ -254,6 +256,7 @@ fn open(
         audit: reads.clone(),
         redeliverer: redeliverer(store, &clock),
         outbox: reads,
+        recognition,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         operations: Arc::new(operations(store, redis, metrics, Arc::clone(&clock))),
         clock,

@@ -35,6 +35,7 @@ mod pages;
 mod parameters;
 mod periods;
 mod products;
+mod recognition;
 mod statistics;
 mod trace;
 mod users;
@@ -44,8 +45,10 @@ pub use docs::openapi;
 
 pub(crate) use audit::AuditBody;
 pub(crate) use error::{OrderFault, Problem, Reason};
+pub(crate) use headers::parse_id;
 pub(crate) use limits::Limits;
 pub(crate) use operations::Operations;
+pub(crate) use recognition::Recognition;
 
 use endpoint::Endpoint;
 use error::ApiError;
@@ -65,6 +68,7 @@ pub(crate) struct Shop {
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) outbox: Arc<dyn OutboxQueries>,
     pub(crate) redeliverer: Redeliverer,
+    pub(crate) recognition: Recognition,
     /// None when requests are not limited.
     pub(crate) limits: Option<Arc<Limits>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -127,10 +131,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::config::Authentication;
 
     #[test]
     fn the_document_describes_every_route_and_no_other() {
-        let document = serde_json::to_value(openapi()).unwrap();
+        let document = serde_json::to_value(openapi(Authentication::Header)).unwrap();
         let described: BTreeSet<(String, String)> = document["paths"]
             .as_object()
             .unwrap()

@@ -9,6 +9,7 @@ use jangteo_domain::wallet::InsufficientBalance;
 use jangteo_domain::{MoneyError, OrderRequest, Quantity};
 
 use crate::http::{OrderFault, Problem, Reason};
+use crate::tokens::TokenFault;
 
 /// A language that messages are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,11 @@ impl Problem {
                 "사용자를 확인할 수 없습니다. X-User-Id 헤더를 확인해 주세요.",
                 "It is not known who you are. Check the X-User-Id header.",
             ),
+            Self::NoToken => both(
+                "사용자를 확인할 수 없습니다. Authorization: Bearer 헤더로 토큰을 보내 주세요.",
+                "It is not known who you are. Send a token in the header Authorization: Bearer.",
+            ),
+            Self::BadToken => both("유효하지 않은 토큰입니다.", "The token is not accepted."),
             Self::Forbidden => both("접근 권한이 없습니다.", "You are not allowed to do this."),
             Self::NoSuchPath => both("존재하지 않는 경로입니다.", "There is nothing at this path."),
             Self::NoSuchUser => both("존재하지 않는 사용자입니다.", "There is no such user."),
@@ -167,6 +173,7 @@ impl Reason {
             Self::BodyIncomplete => "BODY_INCOMPLETE",
             Self::NotAnId => "NOT_AN_ID",
             Self::NotAnIdempotencyKey => "MALFORMED_IDEMPOTENCY_KEY",
+            Self::Token(fault) => token_code(*fault),
             Self::OutOfRange { .. } => "OUT_OF_RANGE",
             Self::NotOneOf(_) => "NOT_ALLOWED",
             Self::NotAMoment => "NOT_A_MOMENT",
@@ -225,6 +232,7 @@ impl Reason {
                 "공백이 없는 1~255자의 ASCII 문자여야 합니다.",
                 "This must be 1 to 255 visible ASCII characters.",
             ),
+            Self::Token(fault) => token(*fault),
             Self::OutOfRange { least, most } => both(
                 format!("{least} 이상 {most} 이하의 정수여야 합니다."),
                 format!("This must be a whole number from {least} to {most}."),
@@ -265,6 +273,54 @@ impl Reason {
             Self::Coupon(fault) => coupon(fault),
             Self::Claim(refusal) => claim(refusal),
         }
+    }
+}
+
+fn token_code(fault: TokenFault) -> &'static str {
+    match fault {
+        TokenFault::NotBearer => "NOT_BEARER",
+        TokenFault::TooLong => "TOKEN_TOO_LONG",
+        TokenFault::Malformed => "TOKEN_MALFORMED",
+        TokenFault::Algorithm => "TOKEN_ALGORITHM",
+        TokenFault::UnknownKey => "TOKEN_KEY_UNKNOWN",
+        TokenFault::Signature => "TOKEN_SIGNATURE",
+        TokenFault::Expired => "TOKEN_EXPIRED",
+        TokenFault::NotYetValid => "TOKEN_NOT_YET_VALID",
+        TokenFault::Missing(_) => "TOKEN_CLAIM_MISSING",
+        TokenFault::Claim(_) => "TOKEN_CLAIM_MALFORMED",
+        TokenFault::Audience => "TOKEN_AUDIENCE",
+        TokenFault::Issuer => "TOKEN_ISSUER",
+    }
+}
+
+/// The English ones go into a header, in quotes: they have none of their own.
+fn token(fault: TokenFault) -> Both {
+    match fault {
+        TokenFault::NotBearer => both("Bearer와 토큰이어야 합니다.", "This must be Bearer and a token."),
+        TokenFault::TooLong => both("토큰이 너무 깁니다.", "The token is too long."),
+        TokenFault::Malformed => {
+            both("서명된 JWT가 아닙니다.", "This is no JWT that is signed with HS256, RS256 or EdDSA.")
+        }
+        TokenFault::Algorithm => {
+            both("허용되지 않는 서명 알고리즘입니다.", "No key is there for the algorithm of the token.")
+        }
+        TokenFault::UnknownKey => {
+            both("알 수 없는 키(kid)입니다.", "The key that the token names is not known.")
+        }
+        TokenFault::Signature => both("서명이 올바르지 않습니다.", "The signature of the token is wrong."),
+        TokenFault::Expired => both("만료된 토큰입니다.", "The token has expired."),
+        TokenFault::NotYetValid => both("아직 유효하지 않은 토큰입니다.", "The token is not valid yet."),
+        TokenFault::Missing(claim) => {
+            both(format!("클레임 {claim}이(가) 없습니다."), format!("The token has no claim {claim}."))
+        }
+        TokenFault::Claim(claim) => both(
+            format!("클레임 {claim}의 형식이 올바르지 않습니다."),
+            format!("The claim {claim} of the token is malformed."),
+        ),
+        TokenFault::Audience => {
+            both("다른 대상(aud)을 위한 토큰입니다.", "The token is for another audience.")
+        }
+        TokenFault::Issuer => both("발급자(iss)가 다른 토큰입니다.", "The token is from another issuer."),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The API document, and a page to read it and try it out.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, ContentEncoding, LOCATION};
-use actix_web::web::{Bytes, Path};
+use actix_web::web::{Bytes, Data, Path};
 use serde_json::json;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
@@ -15,12 +15,16 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::Config;
 
+use super::Shop;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
     audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
     products, statistics, users, wallets,
 };
+use crate::config::Authentication;
+
+mod security;
 
 const DOCUMENT: &str = "/openapi.json";
 
@@ -29,8 +33,6 @@ const DOCUMENT: &str = "/openapi.json";
     info(
         title = "Jangteo",
         description = "An order and payment engine for shops that sell under pressure.\n\n\
-            **Who is asking**: `X-User-Id` names the user, and is believed; `X-User-Role: ADMIN` the administrator. \
-            Products, coupons on offer, statistics and health need neither.\n\n\
             **Writing safely**: give every POST an `Idempotency-Key` of your own. Sent again with the same key, it gets \
             the same answer, with `Idempotency-Replayed: true`, and nothing happens twice.\n\n\
             **Money** is an exact number with two decimals; in requests a number or a text.\n\n\
@@ -115,7 +117,8 @@ fn add_errors(path: &str, operation: &mut Operation) {
         errors.push(("400", "`VALIDATION_ERROR`: the request does not parse or is out of range."));
     }
     if identified {
-        errors.push(("401", "`UNAUTHORIZED`: `X-User-Id` or `X-User-Role` is missing or malformed."));
+        // What that means, `security` says.
+        errors.push(("401", security::UNAUTHORIZED));
     }
     if operation.request_body.is_some() {
         errors.push(("413", "`PAYLOAD_TOO_LARGE`: the body is too large."));
@@ -181,10 +184,12 @@ fn add_body(path: &str, response: &mut Response) {
     response.content.entry("application/json".to_owned()).or_insert(RefOr::T(body.build()));
 }
 
-/// The OpenAPI document of the API.
+/// The OpenAPI document of the API, as a server has it that recognises callers so.
 #[must_use]
-pub fn openapi() -> OpenApi {
-    Document::openapi()
+pub fn openapi(authentication: Authentication) -> OpenApi {
+    let mut document = Document::openapi();
+    security::describe(&mut document, authentication);
+    document
 }
 
 /// Beside the API: they are about the document, and not in it.
@@ -198,11 +203,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-async fn document() -> HttpResponse {
-    static DOCUMENT: LazyLock<Bytes> =
-        LazyLock::new(|| openapi().to_json().expect("the document serialises").into());
+async fn document(shop: Data<Shop>) -> HttpResponse {
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let written = || openapi(shop.recognition.authentication()).to_json().expect("the document serialises");
+    let document = DOCUMENT.get_or_init(|| written().into()).clone();
     let mut response = HttpResponse::Ok();
-    response.insert_header((CONTENT_TYPE, "application/json; charset=utf-8")).body(DOCUMENT.clone())
+    response.insert_header((CONTENT_TYPE, "application/json; charset=utf-8")).body(document)
 }
 
 async fn to_swagger_ui() -> HttpResponse {

@@ -5,7 +5,9 @@ use std::error::Error;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    ALLOW, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpResponse, ResponseError};
 use chrono::{DateTime, Utc};
 use jangteo_application::WriteError;
@@ -20,6 +22,7 @@ use utoipa::ToSchema;
 use super::exact::{Moment, MoneyJson};
 use super::headers::REPLAYED;
 use crate::messages::Language;
+use crate::tokens::TokenFault;
 
 /// The public, stable name of a kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -74,6 +77,10 @@ pub(crate) enum Problem {
     Invalid,
     /// The caller does not say, or not properly, who they are.
     Unidentified,
+    /// Who they are has to be said with a token.
+    NoToken,
+    /// With another one: the one detail says what is wrong with this.
+    BadToken,
     Forbidden,
     NoSuchPath,
     NoSuchUser,
@@ -117,7 +124,7 @@ impl Problem {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid => ErrorCode::ValidationError,
-            Self::Unidentified => ErrorCode::Unauthorized,
+            Self::Unidentified | Self::NoToken | Self::BadToken => ErrorCode::Unauthorized,
             Self::Forbidden => ErrorCode::Forbidden,
             Self::NoSuchPath
             | Self::NoSuchUser
@@ -175,6 +182,7 @@ pub(crate) enum Reason {
     BodyIncomplete,
     NotAnId,
     NotAnIdempotencyKey,
+    Token(TokenFault),
     OutOfRange {
         least: i64,
         most: i64,
@@ -421,8 +429,25 @@ impl ApiError {
         if let Problem::TooManyRequests { seconds } = self.problem {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         if self.problem.code() == ErrorCode::ServiceUnavailable {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+    }
+
+    /// What is asked for, and what was wrong with what was given (RFC 6750, 3).
+    fn challenge(&self) -> Option<HeaderValue> {
+        match self.problem {
+            Problem::NoToken => Some(HeaderValue::from_static("Bearer")),
+            Problem::BadToken => {
+                let reasons = self.details.iter().map(|detail| detail.reason.text(Language::English));
+                let description = reasons.collect::<Vec<_>>().join(" ");
+                let challenge = format!(r#"Bearer error="invalid_token", error_description="{description}""#);
+                Some(HeaderValue::try_from(challenge).expect("English words"))
+            }
+            _ => None,
         }
     }
 
@@ -477,6 +502,7 @@ impl Reason {
             | Self::BodyIncomplete
             | Self::NotAnId
             | Self::NotAnIdempotencyKey
+            | Self::Token(_)
             | Self::OutOfRange { .. }
             | Self::NotOneOf(_)
             | Self::NotAMoment

@@ -112,7 +112,7 @@ pub(super) async fn must_exist(shop: &Shop, user: UserId) -> Result<User, ApiErr
 
 /// Register a customer
 ///
-/// With an empty wallet. The `id` of the answer is what `X-User-Id` is set to from then on.
+/// With an empty wallet. The `id` of the answer is who they are from then on.
 #[utoipa::path(
     post,
     path = "/api/v1/users",

@@ -16,3 +16,4 @@ mod outage;
 mod outbox;
 mod overload;
 mod redis;
+mod tokens;
