@@ -12,6 +12,7 @@
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform, and how | [`outbox`], [`relay`], [`cloud_event`] |
 //! | what operators see of it, and what they can do | [`outbox_queries`], [`outbox_watch`], [`redelivery`] |
+//! | what administrators change | [`trail`], [`versions`] |
 //! | what is done now and then, by one instance | [`jobs`] |
 //! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
 
@@ -44,7 +45,9 @@ pub mod register_users;
 pub mod relay;
 pub mod seeding;
 mod snapshot;
+pub mod trail;
 pub mod unit_of_work;
+pub mod versions;
 
 #[cfg(test)]
 mod mocks;

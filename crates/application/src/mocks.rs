@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::idempotency::{IdempotencyRepository, MockIdempotencyRepository};
 use crate::ids::{IdAllocator, Sequence};
 use crate::outbox::{MockOutboxRepository, OutboxRepository};
+use crate::trail::{MockTrailRepository, TrailRepository};
 use crate::unit_of_work::{Database, UnitOfWork};
 
 #[derive(Default)]
@@ -28,6 +29,7 @@ pub(crate) struct MockedUnitOfWork {
     pub(crate) orders: MockOrderRepository,
     pub(crate) outbox: MockOutboxRepository,
     pub(crate) idempotency: MockIdempotencyRepository,
+    pub(crate) trail: MockTrailRepository,
     pub(crate) commit_fails: Option<RepositoryError>,
     pub(crate) commits: Arc<AtomicUsize>,
 }
@@ -60,6 +62,10 @@ impl UnitOfWork for MockedUnitOfWork {
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
         &mut self.idempotency
+    }
+
+    fn trail(&mut self) -> &mut dyn TrailRepository {
+        &mut self.trail
     }
 
     async fn flush(&mut self) -> Result<(), RepositoryError> {

@@ -10,6 +10,7 @@ use jangteo_domain::wallet::WalletRepository;
 
 use crate::idempotency::IdempotencyRepository;
 use crate::outbox::OutboxRepository;
+use crate::trail::TrailRepository;
 
 /// Repositories over one transaction. Dropping it rolls everything back.
 ///
@@ -31,6 +32,8 @@ pub trait UnitOfWork: Send {
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
     /// Outcomes by idempotency key.
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
+    /// What administrators changed.
+    fn trail(&mut self) -> &mut dyn TrailRepository;
 
     /// Sends what repositories may have kept back to send it together: only the commit is left to do.
     async fn flush(&mut self) -> Result<(), RepositoryError>;

@@ -42,6 +42,7 @@ mod script;
 mod seeding;
 mod statement;
 mod store;
+mod trail;
 mod transaction;
 mod user;
 mod wallet;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jangteo_application::UnitOfWork;
 use jangteo_application::idempotency::IdempotencyRepository;
 use jangteo_application::outbox::OutboxRepository;
+use jangteo_application::trail::TrailRepository;
 use jangteo_domain::RepositoryError;
 use jangteo_domain::coupon::CouponRepository;
 use jangteo_domain::order::OrderRepository;
@@ -69,6 +70,10 @@ impl UnitOfWork for Transaction {
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
+        self
+    }
+
+    fn trail(&mut self) -> &mut dyn TrailRepository {
         self
     }
 

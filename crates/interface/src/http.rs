@@ -39,6 +39,7 @@ mod recognition;
 mod statistics;
 mod trace;
 mod users;
+mod versions;
 mod wallets;
 
 pub use docs::openapi;

@@ -121,6 +121,10 @@ impl Problem {
                 "This Idempotency-Key was used for another request.",
             ),
             Self::EmailTaken => both("이미 사용 중인 이메일입니다.", "The e-mail address is taken."),
+            Self::Stale => both(
+                "그 사이에 다른 변경이 있었습니다. 다시 조회한 뒤 변경해 주세요.",
+                "Somebody else has changed this meanwhile. Look at it again, then change it.",
+            ),
             Self::OrderStatus(status) => both(
                 format!("현재 주문 상태({status})에서는 처리할 수 없습니다."),
                 format!("The order is {status}, which does not allow this."),
@@ -184,6 +188,7 @@ impl Reason {
             Self::BelowMinimum { .. } => "BELOW_MINIMUM",
             Self::Profile(ProfileError::TooLong(_)) => "TOO_LONG",
             Self::EmailTaken => "EMAIL_TAKEN",
+            Self::Version(_) => "STALE",
             Self::NotALine { .. } => "NOT_A_LINE",
             Self::OrderStatus(_) => "ORDER_STATUS",
             Self::Order(OrderFault::LineCount) => "LINE_COUNT",
@@ -258,6 +263,10 @@ impl Reason {
             ),
             Self::Amount(error) => amount(*error),
             Self::EmailTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::Version(version) => both(
+                format!("현재 버전은 {version}입니다."),
+                format!("The version there is now is {version}."),
+            ),
             Self::NotALine { longest } => both(
                 format!("줄바꿈 없이 1자 이상 {longest}자 이하여야 합니다."),
                 format!("This must be a line of 1 to {longest} characters."),

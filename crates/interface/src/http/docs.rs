@@ -1,6 +1,6 @@
 //! The API document, and a page to read it and try it out.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, ContentEncoding, LOCATION};
@@ -18,6 +18,7 @@ use utoipa_swagger_ui::Config;
 use super::Shop;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
+use super::recognition::Recognition;
 use super::{
     audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
     products, statistics, users, wallets,
@@ -204,11 +205,18 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 async fn document(shop: Data<Shop>) -> HttpResponse {
-    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
-    let written = || openapi(shop.recognition.authentication()).to_json().expect("the document serialises");
-    let document = DOCUMENT.get_or_init(|| written().into()).clone();
+    static FOR_HEADERS: LazyLock<Bytes> = LazyLock::new(|| written(Authentication::Header));
+    static FOR_TOKENS: LazyLock<Bytes> = LazyLock::new(|| written(Authentication::Jwt));
+    let document = match shop.recognition {
+        Recognition::Headers => FOR_HEADERS.clone(),
+        Recognition::Tokens(_) => FOR_TOKENS.clone(),
+    };
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, "application/json; charset=utf-8")).body(document)
+}
+
+fn written(authentication: Authentication) -> Bytes {
+    openapi(authentication).to_json().expect("the document serialises").into()
 }
 
 async fn to_swagger_ui() -> HttpResponse {

@@ -40,6 +40,30 @@ impl Endpoint {
         self.method(Method::POST, handler)
     }
 
+    pub(crate) fn put<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args, Output: Responder + 'static>,
+        Args: FromRequest + 'static,
+    {
+        self.method(Method::PUT, handler)
+    }
+
+    pub(crate) fn patch<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args, Output: Responder + 'static>,
+        Args: FromRequest + 'static,
+    {
+        self.method(Method::PATCH, handler)
+    }
+
+    pub(crate) fn delete<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args, Output: Responder + 'static>,
+        Args: FromRequest + 'static,
+    {
+        self.method(Method::DELETE, handler)
+    }
+
     fn method<H, Args>(mut self, method: Method, handler: H) -> Self
     where
         H: Handler<Args, Output: Responder + 'static>,

@@ -35,6 +35,7 @@ pub(crate) enum ErrorCode {
     NotFound,
     MethodNotAllowed,
     Conflict,
+    PreconditionFailed,
     OutOfStock,
     InsufficientBalance,
     BalanceLimitExceeded,
@@ -61,6 +62,7 @@ impl ErrorCode {
             | Self::BalanceLimitExceeded
             | Self::CouponSoldOut
             | Self::CouponAlreadyClaimed => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -101,6 +103,8 @@ pub(crate) enum Problem {
     },
     KeyReused,
     EmailTaken,
+    /// Somebody else was faster.
+    Stale,
     /// The order does not allow this where it stands.
     OrderStatus(&'static str),
     /// The platform has the event.
@@ -139,6 +143,7 @@ impl Problem {
             Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) | Self::EventSent => {
                 ErrorCode::Conflict
             }
+            Self::Stale => ErrorCode::PreconditionFailed,
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
             Self::InsufficientBalance => ErrorCode::InsufficientBalance,
@@ -199,6 +204,8 @@ pub(crate) enum Reason {
     },
     Profile(ProfileError),
     EmailTaken,
+    /// The version there is.
+    Version(i32),
     NotALine {
         longest: usize,
     },
@@ -510,6 +517,7 @@ impl Reason {
             | Self::Amount(_)
             | Self::Profile(_)
             | Self::EmailTaken
+            | Self::Version(_)
             | Self::NotALine { .. }
             | Self::OrderStatus(_)
             | Self::Coupon(_)

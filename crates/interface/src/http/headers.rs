@@ -4,14 +4,16 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use jangteo_application::IdempotencyKey;
+use jangteo_application::trail::Administrator;
 use jangteo_domain::UserId;
 use utoipa::IntoParams;
 
 use super::error::{ApiError, Problem, Reason};
 use super::parameters::PathId;
 use super::recognition::{caller, only};
+use super::trace::Trace;
 
 /// Tells that an answer was given before, to a request with the same key.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -49,6 +51,18 @@ impl Caller {
     }
 }
 
+/// A caller who may do what only those who run the shop may.
+pub(crate) struct Admin(pub(crate) Administrator);
+
+impl FromRequest for Admin {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(administrator(request).map(Self))
+    }
+}
+
 impl FromRequest for Caller {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
@@ -56,6 +70,14 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(caller(request).map_err(ApiError::from))
     }
+}
+
+fn administrator(request: &HttpRequest) -> Result<Administrator, ApiError> {
+    let caller = caller(request)?;
+    caller.must_be_administrator()?;
+    let trace = request.extensions().get::<Trace>().copied();
+    let trace_id = trace.expect("every request has its trace").id();
+    Ok(Administrator { user: caller.user, trace_id })
 }
 
 /// An id, in digits: 1 or more, within 64 bits.

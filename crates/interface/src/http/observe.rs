@@ -12,7 +12,7 @@ use std::time::Instant;
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use jangteo_application::Clock;
@@ -79,6 +79,7 @@ where
         let (context, inner) = (Rc::clone(&self.context), Rc::clone(&self.inner));
         let started = Instant::now();
         let trace = Trace::of(request.headers());
+        request.extensions_mut().insert(trace);
         let exchange = request.request().clone();
         async move {
             let standing = match &context.limits {

@@ -44,13 +44,6 @@ impl Recognition {
             Authentication::Jwt => Self::Tokens(Tokens::new(settings)?),
         })
     }
-
-    pub(crate) fn authentication(&self) -> Authentication {
-        match self {
-            Self::Headers => Authentication::Header,
-            Self::Tokens(_) => Authentication::Jwt,
-        }
-    }
 }
 
 /// What was found out about a request, so that its token is checked once: who limits requests asks too.
