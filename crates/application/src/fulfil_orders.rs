@@ -49,9 +49,13 @@ pub enum FulfilRefusal {
     Status(#[from] WrongStatus),
 }
 
+const SHIP: &str = "ship-order";
+const DELIVER: &str = "deliver-order";
+
 #[async_trait]
 impl Operation for FulfilOrders {
     const NAME: &'static str = "fulfil-order";
+    const KEY_SCOPES: &'static [&'static str] = &[SHIP, DELIVER];
     const IDS: Option<Sequence> = None;
 
     type Command = Fulfil;
@@ -66,8 +70,8 @@ impl Operation for FulfilOrders {
     /// Shipping is one thing and delivering another, though both are decided here.
     fn key_scope(fulfil: &Fulfil) -> (Option<UserId>, &'static str) {
         let operation = match fulfil.step {
-            Step::Ship => "ship-order",
-            Step::Deliver => "deliver-order",
+            Step::Ship => SHIP,
+            Step::Deliver => DELIVER,
         };
         (Some(fulfil.by), operation)
     }

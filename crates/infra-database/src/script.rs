@@ -10,7 +10,7 @@ use jangteo_domain::RepositoryError;
 use sea_orm::sea_query::{Expr, Iden, MysqlQueryBuilder, SimpleExpr, SqliteQueryBuilder, Value};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend,
-    EntityName, EntityTrait, Iterable, QueryFilter, QueryTrait, UpdateMany,
+    DeleteMany, EntityName, EntityTrait, Iterable, QueryFilter, QueryTrait, UpdateMany,
 };
 
 use crate::error::failed;
@@ -95,6 +95,15 @@ impl Script {
     /// Adds an update of however many rows there are to change.
     pub(crate) fn update_any<E: EntityTrait>(&mut self, update: UpdateMany<E>) {
         let text = self.text_of(update);
+        write_to(open_part(&mut self.parts), format_args!("{text};"));
+    }
+
+    /// Adds a deletion of however many rows there are to delete.
+    pub(crate) fn delete_any<E: EntityTrait>(&mut self, delete: DeleteMany<E>) {
+        let text = match self.backend() {
+            DbBackend::MySql => delete.into_query().to_string(MysqlQueryBuilder),
+            _ => delete.into_query().to_string(SqliteQueryBuilder),
+        };
         write_to(open_part(&mut self.parts), format_args!("{text};"));
     }
 

@@ -1,5 +1,6 @@
 //! The whole server, put together and taken apart.
 
+use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
@@ -15,11 +16,12 @@ use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::fulfil_orders::FulfilOrders;
+use jangteo_application::manage_accounts::ManageAccounts;
 use jangteo_application::operation::Executor;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{
-    Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, Operation, RateLimiter, Redeliverer,
+    Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, RateLimiter, Redeliverer,
 };
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate, MemoryRateLimiter};
@@ -30,7 +32,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Limits, Operations, Recognition, Shop};
+use crate::http::{self, Answers, Limits, Operations, Recognition, Replays, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 use crate::worker::{self, Worker};
@@ -43,7 +45,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 6;
+const WRITING_OPERATIONS: u32 = 7;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -176,6 +178,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
         shop.charges.drain(),
         shop.claims.drain(),
         shop.registrations.drain(),
+        shop.accounts.drain(),
     );
 }
 
@@ -229,6 +232,7 @@ fn open(
         lanes,
         deadline: Duration::from_millis(settings.batch_deadline_ms),
     };
+    let batches = &Batches { settings: batches, replays: RefCell::default() };
     let reads = Arc::new(Reads::here(store.clone()));
     let ages = CacheSettings {
         products: Duration::from_millis(settings.product_cache_ms),
@@ -250,9 +254,12 @@ fn open(
             Arc::clone(&clock),
         ),
         registrations: start(RegisterUsers, store, &clock, batches),
+        accounts: start(ManageAccounts, store, &clock, batches),
         stock_news: catalogue.clone(),
         catalogue,
         customers: reads.clone(),
+        customer_accounts: reads.clone(),
+        keys: reads.clone(),
         audit: reads.clone(),
         redeliverer: redeliverer(store, &clock),
         outbox: reads,
@@ -261,7 +268,15 @@ fn open(
         operations: Arc::new(operations(store, redis, metrics, Arc::clone(&clock))),
         clock,
         longest_body: settings.max_body_bytes.get(),
+        // In the end: what was not started has no answers.
+        replays: batches.replays.take(),
     }
+}
+
+/// How operations are started, and the answers of those that were.
+struct Batches {
+    settings: BatcherSettings,
+    replays: RefCell<Replays>,
 }
 
 /// What is told of a process, none of whose workers runs yet.
@@ -290,14 +305,10 @@ fn limits(settings: &Settings, redis: Option<&Redis>) -> Arc<Limits> {
 }
 
 /// The lanes run on this runtime, not on those of the HTTP workers: they must outlive them.
-fn start<O: Operation>(
-    operation: O,
-    store: &Store,
-    clock: &Arc<dyn Clock>,
-    settings: BatcherSettings,
-) -> Batcher<O> {
+fn start<O: Answers>(operation: O, store: &Store, clock: &Arc<dyn Clock>, batches: &Batches) -> Batcher<O> {
+    batches.replays.borrow_mut().learn::<O>();
     let store = Arc::new(store.clone());
-    Batcher::start(Executor::new(operation, store.clone(), store, Arc::clone(clock)), settings)
+    Batcher::start(Executor::new(operation, store.clone(), store, Arc::clone(clock)), batches.settings)
 }
 
 /// Listens. Connections wait until somebody serves them.

@@ -8,11 +8,16 @@ use jangteo_application::cache::StockNews;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::fulfil_orders::FulfilOrders;
+use jangteo_application::manage_accounts::ManageAccounts;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
-use jangteo_application::{Audit, Batcher, Clock, OutboxQueries, Redeliverer};
+use jangteo_application::{
+    AccountQueries, Audit, Batcher, Clock, IdempotencyQueries, OutboxQueries, Redeliverer,
+};
 
+mod accounts;
+mod answers;
 mod audit;
 mod body;
 mod client_address;
@@ -25,6 +30,7 @@ mod endpoint;
 mod error;
 mod exact;
 mod headers;
+mod keys;
 mod limits;
 mod observe;
 mod operations;
@@ -44,6 +50,7 @@ mod wallets;
 
 pub use docs::openapi;
 
+pub(crate) use answers::{Answers, Replays};
 pub(crate) use audit::AuditBody;
 pub(crate) use error::{OrderFault, Problem, Reason};
 pub(crate) use headers::parse_id;
@@ -63,9 +70,13 @@ pub(crate) struct Shop {
     pub(crate) charges: Batcher<ChargeWallets>,
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
+    pub(crate) accounts: Batcher<ManageAccounts>,
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
     pub(crate) stock_news: Arc<dyn StockNews>,
     pub(crate) customers: Arc<dyn CustomerQueries>,
+    pub(crate) customer_accounts: Arc<dyn AccountQueries>,
+    pub(crate) keys: Arc<dyn IdempotencyQueries>,
+    pub(crate) replays: Replays,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) outbox: Arc<dyn OutboxQueries>,
     pub(crate) redeliverer: Redeliverer,
@@ -89,7 +100,9 @@ fn api() -> Vec<Endpoint> {
         coupons::endpoints(),
         coupon_history::endpoints(),
         users::endpoints(),
+        keys::endpoints(),
         statistics::endpoints(),
+        accounts::endpoints(),
         audit::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.
         completeness::endpoints(),

@@ -100,6 +100,10 @@ impl Problem {
             Self::NoSuchOrder => both("존재하지 않는 주문입니다.", "There is no such order."),
             Self::NoSuchCoupon => both("존재하지 않는 쿠폰입니다.", "There is no such coupon."),
             Self::NoSuchEvent => both("존재하지 않는 이벤트입니다.", "There is no such event."),
+            Self::NoSuchKey => both(
+                "이 Idempotency-Key로 처리된 요청이 없습니다.",
+                "Nothing was decided under this Idempotency-Key.",
+            ),
             Self::MethodNotAllowed { allowed } => both(
                 format!("지원하지 않는 메서드입니다. 사용할 수 있는 메서드: {allowed}"),
                 format!("This path does not know the method; it knows {allowed}."),
@@ -124,6 +128,10 @@ impl Problem {
             Self::Stale => both(
                 "그 사이에 다른 변경이 있었습니다. 다시 조회한 뒤 변경해 주세요.",
                 "Somebody else has changed this meanwhile. Look at it again, then change it.",
+            ),
+            Self::StillOpen => both(
+                "잔액이나 진행 중인 주문이 있어 탈퇴할 수 없습니다.",
+                "The account cannot be closed while it has money or open orders.",
             ),
             Self::OrderStatus(status) => both(
                 format!("현재 주문 상태({status})에서는 처리할 수 없습니다."),
@@ -188,6 +196,9 @@ impl Reason {
             Self::BelowMinimum { .. } => "BELOW_MINIMUM",
             Self::Profile(ProfileError::TooLong(_)) => "TOO_LONG",
             Self::EmailTaken => "EMAIL_TAKEN",
+            Self::NothingToChange => "NOTHING_TO_CHANGE",
+            Self::BalanceLeft(_) => "BALANCE_LEFT",
+            Self::OpenOrders { .. } => "OPEN_ORDERS",
             Self::Version(_) => "STALE",
             Self::NotALine { .. } => "NOT_A_LINE",
             Self::OrderStatus(_) => "ORDER_STATUS",
@@ -263,6 +274,16 @@ impl Reason {
             ),
             Self::Amount(error) => amount(*error),
             Self::EmailTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::NothingToChange => {
+                both("변경할 값이 없습니다.", "There is nothing that is to be different.")
+            }
+            Self::BalanceLeft(balance) => {
+                both(format!("잔액 {balance}이 남아 있습니다."), format!("{balance} is left in the wallet."))
+            }
+            Self::OpenOrders { status, count } => both(
+                format!("{status} 상태의 주문이 {count}건 있습니다."),
+                format!("There are orders that are {status}: {count}."),
+            ),
             Self::Version(version) => both(
                 format!("현재 버전은 {version}입니다."),
                 format!("The version there is now is {version}."),

@@ -20,8 +20,8 @@ use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::recognition::Recognition;
 use super::{
-    audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
-    products, statistics, users, wallets,
+    accounts, audit, completeness, coupon_history, coupon_offers, coupons, keys, operations, order_changes,
+    orders, outbox, products, statistics, users, wallets,
 };
 use crate::config::Authentication;
 
@@ -34,7 +34,7 @@ const DOCUMENT: &str = "/openapi.json";
     info(
         title = "Jangteo",
         description = "An order and payment engine for shops that sell under pressure.\n\n\
-            **Writing safely**: give every POST an `Idempotency-Key` of your own. Sent again with the same key, it gets \
+            **Writing safely**: give every POST, PUT, PATCH and DELETE an `Idempotency-Key` of your own. Sent again with the same key, it gets \
             the same answer, with `Idempotency-Replayed: true`, and nothing happens twice.\n\n\
             **Money** is an exact number with two decimals; in requests a number or a text.\n\n\
             **Errors** all have one format, in Korean, or in English with `Accept-Language: en`. Every response has a \
@@ -59,10 +59,17 @@ const DOCUMENT: &str = "/openapi.json";
         coupon_history::history,
         users::register,
         users::me,
+        users::change,
+        users::leave,
+        keys::decided,
         statistics::popular,
         statistics::best_sellers,
         order_changes::ship,
         order_changes::deliver,
+        accounts::list,
+        accounts::account,
+        accounts::change,
+        accounts::close,
         audit::audit,
         outbox::list,
         outbox::event,
@@ -83,6 +90,7 @@ const DOCUMENT: &str = "/openapi.json";
         (name = "Wallets"),
         (name = "Coupons"),
         (name = "Users"),
+        (name = "Idempotency"),
         (name = "Statistics"),
         (name = "Administration"),
         (name = "Operations"),
@@ -99,7 +107,8 @@ impl Modify for CommonErrors {
     fn modify(&self, document: &mut OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let is_api = path.starts_with("/api/");
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten().filter(|_| is_api) {
+            let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in methods.into_iter().flatten().filter(|_| is_api) {
                 add_errors(path, operation);
             }
         }

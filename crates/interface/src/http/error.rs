@@ -90,6 +90,8 @@ pub(crate) enum Problem {
     NoSuchOrder,
     NoSuchCoupon,
     NoSuchEvent,
+    /// Nothing was decided under it.
+    NoSuchKey,
     MethodNotAllowed {
         allowed: String,
     },
@@ -103,6 +105,8 @@ pub(crate) enum Problem {
     },
     KeyReused,
     EmailTaken,
+    /// The customer has money or open orders.
+    StillOpen,
     /// Somebody else was faster.
     Stale,
     /// The order does not allow this where it stands.
@@ -135,12 +139,13 @@ impl Problem {
             | Self::NoSuchProduct
             | Self::NoSuchOrder
             | Self::NoSuchCoupon
-            | Self::NoSuchEvent => ErrorCode::NotFound,
+            | Self::NoSuchEvent
+            | Self::NoSuchKey => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
             Self::TooManyRequests { .. } => ErrorCode::RateLimited,
-            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) | Self::EventSent => {
+            Self::KeyReused | Self::EmailTaken | Self::StillOpen | Self::OrderStatus(_) | Self::EventSent => {
                 ErrorCode::Conflict
             }
             Self::Stale => ErrorCode::PreconditionFailed,
@@ -204,6 +209,13 @@ pub(crate) enum Reason {
     },
     Profile(ProfileError),
     EmailTaken,
+    /// Nothing is named that is to be different.
+    NothingToChange,
+    BalanceLeft(Money),
+    OpenOrders {
+        status: &'static str,
+        count: u64,
+    },
     /// The version there is.
     Version(i32),
     NotALine {
@@ -498,6 +510,9 @@ impl Reason {
                 maximum: Some(MoneyJson(*maximum)),
                 ..Figures::default()
             },
+            Self::BalanceLeft(balance) => {
+                Figures { available: Some(Available::Money(MoneyJson(*balance))), ..Figures::default() }
+            }
             Self::Required
             | Self::UnknownField
             | Self::UnknownParameter
@@ -517,6 +532,8 @@ impl Reason {
             | Self::Amount(_)
             | Self::Profile(_)
             | Self::EmailTaken
+            | Self::NothingToChange
+            | Self::OpenOrders { .. }
             | Self::Version(_)
             | Self::NotALine { .. }
             | Self::OrderStatus(_)

@@ -4,7 +4,7 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use jangteo_application::IdempotencyKey;
 use jangteo_application::trail::Administrator;
 use jangteo_domain::UserId;
@@ -75,9 +75,7 @@ impl FromRequest for Caller {
 fn administrator(request: &HttpRequest) -> Result<Administrator, ApiError> {
     let caller = caller(request)?;
     caller.must_be_administrator()?;
-    let trace = request.extensions().get::<Trace>().copied();
-    let trace_id = trace.expect("every request has its trace").id();
-    Ok(Administrator { user: caller.user, trace_id })
+    Ok(Administrator { user: caller.user, trace_id: Trace::of_request(request).id() })
 }
 
 /// An id, in digits: 1 or more, within 64 bits.

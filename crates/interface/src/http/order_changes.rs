@@ -2,9 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use jangteo_application::Submission;
-use jangteo_application::cancel_orders::Cancel;
-use jangteo_application::fulfil_orders::{Fulfil, FulfilRefusal, Step};
+use jangteo_application::cancel_orders::{Cancel, CancelOrders};
+use jangteo_application::fulfil_orders::{Fulfil, FulfilOrders, FulfilRefusal, Step};
+use jangteo_application::operation::Outcome;
+use jangteo_application::{Operation, Submission};
 use jangteo_domain::OrderId;
 use jangteo_domain::cancellation::{CancelReason, CancelRefusal};
 use jangteo_domain::order::WrongStatus;
@@ -12,10 +13,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Shop;
+use super::answers::{Answers, answered};
 use super::body::{OptionalBody, ok};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, Problem, Reason};
-use super::headers::{Caller, CallerHeaders, Key, KeyHeader, mark_replayed};
+use super::headers::{Caller, CallerHeaders, Key, KeyHeader};
 use super::orders::{OrderBody, status_name, visible_order};
 use super::parameters::PathId;
 
@@ -118,9 +120,16 @@ pub(crate) async fn cancel(
     let order = visible_order(&shop, caller, &id).await?;
     let command = Cancel { order, by: caller.user, reason };
     let answer = shop.cancellations.submit(Submission { command, key: key.0 }).await?;
-    let refund = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
-    shop.stock_news.left(&refund.left);
-    Ok(mark_replayed(ok(&OrderBody::from(refund)), answer.replayed))
+    if let Ok(refund) = &answer.outcome {
+        shop.stock_news.left(&refund.left);
+    }
+    answered(CancelOrders::NAME, answer)
+}
+
+impl Answers for CancelOrders {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&OrderBody::from(outcome?)))
+    }
 }
 
 /// Ship an order
@@ -183,6 +192,11 @@ async fn fulfil(
     caller.must_be_administrator()?;
     let command = Fulfil { order: OrderId(id.0), step, by: caller.user };
     let answer = shop.fulfilments.submit(Submission { command, key: key.0 }).await?;
-    let order = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
-    Ok(mark_replayed(ok(&OrderBody::from(order)), answer.replayed))
+    answered(FulfilOrders::NAME, answer)
+}
+
+impl Answers for FulfilOrders {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&OrderBody::from(outcome?)))
+    }
 }

@@ -6,7 +6,8 @@ use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::Data;
 use jangteo_application::Submission;
 use jangteo_application::cancel_orders::Refund;
-use jangteo_application::place_orders::Receipt;
+use jangteo_application::operation::Outcome;
+use jangteo_application::place_orders::{PlaceOrders, Receipt};
 use jangteo_domain::checkout::Refusal;
 use jangteo_domain::order::{OrderLine, OrderLinesError, OrderStatus};
 use jangteo_domain::{CouponCode, Order, OrderId, OrderRequest, ProductId, Quantity, UserId};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shop;
+use super::answers::Answers;
 use super::body::{JsonBody, Object, json, ok};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, OrderFault, Problem, Reason};
@@ -121,8 +123,10 @@ fn lines_fault(error: OrderLinesError, lines: &[Line]) -> Detail {
 
 /// A field of the first line that names the product.
 fn field_of(lines: &[Line], product: ProductId, field: &str) -> String {
-    let index = lines.iter().position(|line| line.0 == product).unwrap_or_default();
-    format!("items[{index}].{field}")
+    match lines.iter().position(|line| line.0 == product) {
+        Some(index) => format!("items[{index}].{field}"),
+        None => "items".to_owned(),
+    }
 }
 
 /// The code is that of the first fault, and the details list them all.
@@ -328,11 +332,22 @@ pub(crate) async fn place(
     let answer = shop.orders.submit(Submission { command, key: key.0 }).await?;
     let receipt = answer.outcome.map_err(|refusal| refused(&refusal, &lines).replayed(answer.replayed))?;
     shop.stock_news.left(&receipt.left);
+    Ok(mark_replayed(placed(receipt), answer.replayed))
+}
+
+fn placed(receipt: Receipt) -> HttpResponse {
     let location = format!("/api/v1/orders/{}", receipt.order.id);
     let mut response = json(StatusCode::CREATED, &OrderBody::from(receipt));
     let location = HeaderValue::try_from(location).expect("a path of ASCII letters and digits");
     response.headers_mut().insert(LOCATION, location);
-    Ok(mark_replayed(response, answer.replayed))
+    response
+}
+
+impl Answers for PlaceOrders {
+    /// Without the request, it is not known which of its lines is which.
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        outcome.map(placed).map_err(|refusal| refused(&refusal, &[]))
+    }
 }
 
 /// The caller's orders, latest first
@@ -375,7 +390,12 @@ pub(crate) async fn list(
     ),
 )]
 pub(crate) async fn order(shop: Data<Shop>, caller: Caller, id: PathId) -> Result<HttpResponse, ApiError> {
-    Ok(ok(&OrderBody::from(visible_order(&shop, caller, &id).await?)))
+    let order = visible_order(&shop, caller, &id).await?;
+    // Who has left has no orders any more. Administrators need not be customers.
+    if !caller.is_admin {
+        must_exist(&shop, caller.user).await?;
+    }
+    Ok(ok(&OrderBody::from(order)))
 }
 
 /// An order that the caller may see.

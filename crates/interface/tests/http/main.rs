@@ -2,12 +2,14 @@
 
 mod support;
 
+mod accounts;
 mod api;
 mod bad_input;
 mod caching;
 mod coupons;
 mod document;
 mod idempotency;
+mod keys;
 mod lifecycle;
 mod limits;
 mod operations;
