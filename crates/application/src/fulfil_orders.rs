@@ -42,8 +42,8 @@ pub enum Step {
 impl Step {
     fn name(self) -> &'static str {
         match self {
-            Self::Ship => "ship-order",
-            Self::Deliver => "deliver-order",
+            Self::Ship => SHIP,
+            Self::Deliver => DELIVER,
         }
     }
 }
@@ -59,9 +59,13 @@ pub enum FulfilRefusal {
     Status(#[from] WrongStatus),
 }
 
+const SHIP: &str = "ship-order";
+const DELIVER: &str = "deliver-order";
+
 #[async_trait]
 impl Operation for FulfilOrders {
     const NAME: &'static str = "fulfil-order";
+    const KEY_SCOPES: &'static [&'static str] = &[SHIP, DELIVER];
     const IDS: Option<Sequence> = None;
 
     type Command = Fulfil;

@@ -6,7 +6,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | a use case | [`place_orders`], [`pay_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`] |
+//! | a use case | [`place_orders`], [`pay_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`], [`manage_accounts`] |
 //! | how commands share a transaction | [`batcher`], [`operation`] |
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
@@ -14,8 +14,9 @@
 //! | what operators see of it, and what they can do | [`outbox_queries`], [`outbox_watch`], [`redelivery`] |
 //! | what administrators change | [`trail`], [`versions`] |
 //! | what is done now and then, by one instance | [`jobs`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`account_queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
 
+pub mod account_queries;
 pub mod audit;
 pub mod batcher;
 pub mod cache;
@@ -33,6 +34,7 @@ pub mod fulfil_orders;
 pub mod idempotency;
 pub mod ids;
 pub mod jobs;
+pub mod manage_accounts;
 pub mod operation;
 pub mod outbox;
 pub mod outbox_queries;
@@ -54,13 +56,14 @@ pub mod versions;
 #[cfg(test)]
 mod mocks;
 
+pub use account_queries::AccountQueries;
 pub use audit::{Audit, AuditReport};
 pub use batcher::{Batcher, BatcherSettings};
 pub use clock::{Clock, SystemClock};
 pub use coupon_claims::CouponClaims;
 pub use coupon_gate::{CouponGate, CouponPlaces};
 pub use event_sink::EventSink;
-pub use idempotency::IdempotencyKey;
+pub use idempotency::{IdempotencyKey, IdempotencyQueries};
 pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};
 pub use outbox_queries::OutboxQueries;

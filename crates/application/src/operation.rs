@@ -17,6 +17,8 @@ use crate::unit_of_work::{Database, UnitOfWork};
 pub trait Operation: Send + Sync + 'static {
     /// Names the operation in metrics and logs, and in idempotency keys unless [`Operation::key_scope`] differs.
     const NAME: &'static str;
+    /// Everything that [`Operation::key_scope`] names.
+    const KEY_SCOPES: &'static [&'static str] = &[Self::NAME];
     /// What the accepted commands need ids of, one each.
     const IDS: Option<Sequence>;
 
@@ -158,11 +160,12 @@ impl<O: Operation> Executor<O> {
             true => BTreeMap::new(),
             false => uow.wallets().lock_many(&customers).await?,
         };
-        let mut desk = Desk::<O>::open(submissions, &wallets);
+        let mut desk = Desk::<O>::open(submissions);
         let keys = desk.keys();
         if !keys.is_empty() {
             desk.recognise(&uow.idempotency().find_many(&keys).await?);
         }
+        desk.turn_away_strangers(&wallets);
         let (fresh, commands) = desk.fresh();
         let mut work = Work { uow: uow.as_mut(), wallets, ids: ids.into_iter(), now: self.clock.now() };
         if !commands.is_empty() {
@@ -194,15 +197,13 @@ struct Desk<'a, O: Operation> {
 }
 
 impl<'a, O: Operation> Desk<'a, O> {
-    fn open(submissions: &'a [&'a Submission<O::Command>], wallets: &BTreeMap<UserId, Wallet>) -> Self {
-        let mut replies: Vec<Option<Reply<O>>> = submissions.iter().map(|_| None).collect();
+    fn open(submissions: &'a [&'a Submission<O::Command>]) -> Self {
+        let replies = submissions.iter().map(|_| None).collect();
         let mut keyed = BTreeMap::new();
         for (index, submission) in submissions.iter().enumerate() {
-            let user = O::customer(&submission.command);
-            if let Some(unknown) = user.filter(|user| !wallets.contains_key(user)) {
-                replies[index] = Some(Err(WriteError::UnknownUser(unknown)));
-            } else if let Some(key) = submission.key.clone() {
+            if let Some(key) = submission.key.clone() {
                 let (user, operation) = O::key_scope(&submission.command);
+                debug_assert!(O::KEY_SCOPES.contains(&operation), "{operation} is among the scopes");
                 let key = ScopedKey { user, operation, key };
                 keyed.insert(index, (key, O::fingerprint(&submission.command)));
             }
@@ -230,6 +231,18 @@ impl<'a, O: Operation> Desk<'a, O> {
                 }
             } else {
                 first.insert(key, index);
+            }
+        }
+    }
+
+    /// Answers those who are not customers. After the keys were looked up: who has left since, perhaps with this very
+    /// request, still gets the answer that was given then.
+    fn turn_away_strangers(&mut self, wallets: &BTreeMap<UserId, Wallet>) {
+        for (index, submission) in self.submissions.iter().enumerate() {
+            let stranger = O::customer(&submission.command).filter(|user| !wallets.contains_key(user));
+            if let Some(unknown) = stranger.filter(|_| self.replies[index].is_none()) {
+                self.replies[index] = Some(Err(WriteError::UnknownUser(unknown)));
+                self.repeats.remove(&index);
             }
         }
     }

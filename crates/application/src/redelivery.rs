@@ -29,6 +29,10 @@ const ATTEMPTS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
+const RETRY_ONE: &str = "retry-event";
+const RETRY: &str = "retry-events";
+const RESEND: &str = "resend-events";
+
 /// Which events are to be delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redelivery {
@@ -43,13 +47,30 @@ pub enum Redelivery {
 }
 
 impl Redelivery {
+    /// What it is called in idempotency keys.
+    pub const KEY_SCOPES: [&'static str; 3] = [RETRY_ONE, RETRY, RESEND];
+
+    /// Whether a key of this scope was for one event.
+    #[must_use]
+    pub fn is_of_one_event(scope: &str) -> bool {
+        scope == RETRY_ONE
+    }
+
     /// Names it in idempotency keys and logs.
     fn name(self) -> &'static str {
         match self {
-            Self::Event(_) => "retry-event",
-            Self::Failed | Self::Dead => "retry-events",
-            Self::Sent(_) => "resend-events",
+            Self::Event(_) => RETRY_ONE,
+            Self::Failed | Self::Dead => RETRY,
+            Self::Sent(_) => RESEND,
         }
+    }
+
+    /// Reads an outcome that was written down under a key.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn replay(record: &str) -> Result<Redelivered, serde_json::Error> {
+        from_json(record)
     }
 
     fn fingerprint(self) -> Fingerprint {

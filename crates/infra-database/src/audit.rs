@@ -18,7 +18,7 @@ struct Rule {
     query: &'static str,
 }
 
-const RULES: [Rule; 29] = [
+const RULES: [Rule; 30] = [
     Rule {
         rule: "a wallet is the sum of its ledger entries",
         what: "wallet of user",
@@ -32,6 +32,16 @@ const RULES: [Rule; 29] = [
         query: "SELECT w.user_id AS id, e.balance_after AS expected, w.balance AS found FROM wallets w \
                 JOIN (SELECT user_id, MAX(id) AS last FROM ledger_entries GROUP BY user_id) l ON l.user_id = w.user_id \
                 JOIN ledger_entries e ON e.id = l.last WHERE e.balance_after <> w.balance",
+    },
+    Rule {
+        rule: "who has left has a closed and empty wallet, and nothing that is still to come",
+        what: "user",
+        query: "SELECT u.id AS id, CASE WHEN u.deleted_at IS NULL THEN 0 ELSE 1 END AS expected, \
+                CASE WHEN w.closed_at IS NULL THEN 0 ELSE 1 END AS found FROM users u \
+                JOIN wallets w ON w.user_id = u.id WHERE (u.deleted_at IS NULL) <> (w.closed_at IS NULL) \
+                OR (w.closed_at IS NOT NULL AND (w.balance <> 0 \
+                OR EXISTS (SELECT 1 FROM cart_items c WHERE c.user_id = u.id) OR EXISTS (SELECT 1 FROM orders o \
+                WHERE o.user_id = u.id AND o.status IN ('PENDING', 'PAID', 'SHIPPING'))))",
     },
     Rule {
         rule: "stock is what was received less what was sold and not returned",

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod account_queries;
 mod audit;
 mod catalogue_queries;
 mod coupon;

@@ -111,6 +111,15 @@ impl Script {
         write_to(open_part(&mut self.parts), format_args!("{text};"));
     }
 
+    /// Adds a deletion of however many rows there are to delete.
+    pub(crate) fn delete_any<E: EntityTrait>(&mut self, delete: DeleteMany<E>) {
+        let text = match self.backend() {
+            DbBackend::MySql => delete.into_query().to_string(MysqlQueryBuilder),
+            _ => delete.into_query().to_string(SqliteQueryBuilder),
+        };
+        write_to(open_part(&mut self.parts), format_args!("{text};"));
+    }
+
     fn text_of<E: EntityTrait>(&self, update: UpdateMany<E>) -> String {
         match self.backend() {
             DbBackend::MySql => update.into_query().to_string(MysqlQueryBuilder),

@@ -1,5 +1,6 @@
 //! The whole server, put together and taken apart.
 
+use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
@@ -15,12 +16,13 @@ use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::fulfil_orders::FulfilOrders;
+use jangteo_application::manage_accounts::ManageAccounts;
 use jangteo_application::operation::Executor;
 use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{
-    Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, Operation, RateLimiter, Redeliverer,
+    Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, RateLimiter, Redeliverer,
 };
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate, MemoryRateLimiter};
@@ -31,7 +33,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Limits, Operations, Shop};
+use crate::http::{self, Answers, Limits, Operations, Recognition, Replays, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 use crate::worker::{self, Worker};
@@ -91,9 +93,10 @@ impl Application {
         let address = listener.local_addr()?;
         // Before anything that counts.
         let metrics = telemetry::process_metrics();
+        let recognition = Recognition::of(&settings)?;
         let store = connect(&settings, Arc::clone(&clock)).await?;
         let redis = connect_redis(&settings, &store).await?;
-        let shop = Arc::new(open(&settings, &store, redis, metrics.clone(), clock));
+        let shop = Arc::new(open(&settings, &store, redis, recognition, metrics.clone(), clock));
         let server = serve(listener, &settings, Arc::clone(&shop))?;
         let upkeep = telemetry::start_upkeep(metrics);
         let (stop, _) = watch::channel(false);
@@ -177,6 +180,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
         shop.charges.drain(),
         shop.claims.drain(),
         shop.registrations.drain(),
+        shop.accounts.drain(),
     );
 }
 
@@ -219,6 +223,7 @@ fn open(
     settings: &Settings,
     store: &Store,
     redis: Option<Redis>,
+    recognition: Recognition,
     metrics: PrometheusHandle,
     clock: Arc<dyn Clock>,
 ) -> Shop {
@@ -229,6 +234,7 @@ fn open(
         lanes,
         deadline: Duration::from_millis(settings.batch_deadline_ms),
     };
+    let batches = &Batches { settings: batches, replays: RefCell::default() };
     let reads = Arc::new(Reads::here(store.clone()));
     let ages = CacheSettings {
         products: Duration::from_millis(settings.product_cache_ms),
@@ -251,18 +257,30 @@ fn open(
             Arc::clone(&clock),
         ),
         registrations: start(RegisterUsers, store, &clock, batches),
+        accounts: start(ManageAccounts, store, &clock, batches),
         stock_news: catalogue.clone(),
         catalogue,
         customers: reads.clone(),
+        customer_accounts: reads.clone(),
+        keys: reads.clone(),
         audit: reads.clone(),
         redeliverer: redeliverer(store, &clock),
         outbox: reads,
+        recognition,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         operations: Arc::new(operations(store, redis, metrics, Arc::clone(&clock))),
         order_hold: settings.order_hold(),
         clock,
         longest_body: settings.max_body_bytes.get(),
+        // In the end: what was not started has no answers.
+        replays: batches.replays.take(),
     }
+}
+
+/// How operations are started, and the answers of those that were.
+struct Batches {
+    settings: BatcherSettings,
+    replays: RefCell<Replays>,
 }
 
 /// What is told of a process, none of whose workers runs yet.
@@ -291,14 +309,10 @@ fn limits(settings: &Settings, redis: Option<&Redis>) -> Arc<Limits> {
 }
 
 /// The lanes run on this runtime, not on those of the HTTP workers: they must outlive them.
-fn start<O: Operation>(
-    operation: O,
-    store: &Store,
-    clock: &Arc<dyn Clock>,
-    settings: BatcherSettings,
-) -> Batcher<O> {
+fn start<O: Answers>(operation: O, store: &Store, clock: &Arc<dyn Clock>, batches: &Batches) -> Batcher<O> {
+    batches.replays.borrow_mut().learn::<O>();
     let store = Arc::new(store.clone());
-    Batcher::start(Executor::new(operation, store.clone(), store, Arc::clone(clock)), settings)
+    Batcher::start(Executor::new(operation, store.clone(), store, Arc::clone(clock)), batches.settings)
 }
 
 /// Listens. Connections wait until somebody serves them.

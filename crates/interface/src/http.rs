@@ -9,12 +9,17 @@ use jangteo_application::cache::StockNews;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::fulfil_orders::FulfilOrders;
+use jangteo_application::manage_accounts::ManageAccounts;
 use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
-use jangteo_application::{Audit, Batcher, Clock, OutboxQueries, Redeliverer};
+use jangteo_application::{
+    AccountQueries, Audit, Batcher, Clock, IdempotencyQueries, OutboxQueries, Redeliverer,
+};
 
+mod accounts;
+mod answers;
 mod audit;
 mod body;
 mod client_address;
@@ -27,6 +32,7 @@ mod endpoint;
 mod error;
 mod exact;
 mod headers;
+mod keys;
 mod limits;
 mod observe;
 mod operations;
@@ -38,6 +44,7 @@ mod parameters;
 mod payments;
 mod periods;
 mod products;
+mod recognition;
 mod statistics;
 mod trace;
 mod users;
@@ -46,10 +53,13 @@ mod wallets;
 
 pub use docs::openapi;
 
+pub(crate) use answers::{Answers, Replays};
 pub(crate) use audit::AuditBody;
 pub(crate) use error::{OrderFault, Problem, Reason};
+pub(crate) use headers::parse_id;
 pub(crate) use limits::Limits;
 pub(crate) use operations::Operations;
+pub(crate) use recognition::Recognition;
 
 use endpoint::Endpoint;
 use error::ApiError;
@@ -64,12 +74,17 @@ pub(crate) struct Shop {
     pub(crate) charges: Batcher<ChargeWallets>,
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
+    pub(crate) accounts: Batcher<ManageAccounts>,
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
     pub(crate) stock_news: Arc<dyn StockNews>,
     pub(crate) customers: Arc<dyn CustomerQueries>,
+    pub(crate) customer_accounts: Arc<dyn AccountQueries>,
+    pub(crate) keys: Arc<dyn IdempotencyQueries>,
+    pub(crate) replays: Replays,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) outbox: Arc<dyn OutboxQueries>,
     pub(crate) redeliverer: Redeliverer,
+    pub(crate) recognition: Recognition,
     /// None when requests are not limited.
     pub(crate) limits: Option<Arc<Limits>>,
     /// How long orders that are paid later are held.
@@ -92,7 +107,9 @@ fn api() -> Vec<Endpoint> {
         coupons::endpoints(),
         coupon_history::endpoints(),
         users::endpoints(),
+        keys::endpoints(),
         statistics::endpoints(),
+        accounts::endpoints(),
         audit::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.
         completeness::endpoints(),
@@ -135,10 +152,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::config::Authentication;
 
     #[test]
     fn the_document_describes_every_route_and_no_other() {
-        let document = serde_json::to_value(openapi()).unwrap();
+        let document = serde_json::to_value(openapi(Authentication::Header)).unwrap();
         let described: BTreeSet<(String, String)> = document["paths"]
             .as_object()
             .unwrap()

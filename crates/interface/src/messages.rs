@@ -10,6 +10,7 @@ use jangteo_domain::wallet::InsufficientBalance;
 use jangteo_domain::{MoneyError, OrderRequest, Quantity};
 
 use crate::http::{OrderFault, Problem, Reason};
+use crate::tokens::TokenFault;
 
 /// A language that messages are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,11 @@ impl Problem {
                 "사용자를 확인할 수 없습니다. X-User-Id 헤더를 확인해 주세요.",
                 "It is not known who you are. Check the X-User-Id header.",
             ),
+            Self::NoToken => both(
+                "사용자를 확인할 수 없습니다. Authorization: Bearer 헤더로 토큰을 보내 주세요.",
+                "It is not known who you are. Send a token in the header Authorization: Bearer.",
+            ),
+            Self::BadToken => both("유효하지 않은 토큰입니다.", "The token is not accepted."),
             Self::Forbidden => both("접근 권한이 없습니다.", "You are not allowed to do this."),
             Self::NoSuchPath => both("존재하지 않는 경로입니다.", "There is nothing at this path."),
             Self::NoSuchUser => both("존재하지 않는 사용자입니다.", "There is no such user."),
@@ -95,6 +101,10 @@ impl Problem {
             Self::NoSuchOrder => both("존재하지 않는 주문입니다.", "There is no such order."),
             Self::NoSuchCoupon => both("존재하지 않는 쿠폰입니다.", "There is no such coupon."),
             Self::NoSuchEvent => both("존재하지 않는 이벤트입니다.", "There is no such event."),
+            Self::NoSuchKey => both(
+                "이 Idempotency-Key로 처리된 요청이 없습니다.",
+                "Nothing was decided under this Idempotency-Key.",
+            ),
             Self::MethodNotAllowed { allowed } => both(
                 format!("지원하지 않는 메서드입니다. 사용할 수 있는 메서드: {allowed}"),
                 format!("This path does not know the method; it knows {allowed}."),
@@ -119,6 +129,10 @@ impl Problem {
             Self::Stale => both(
                 "그 사이에 다른 변경이 있었습니다. 다시 조회한 뒤 변경해 주세요.",
                 "Somebody else has changed this meanwhile. Look at it again, then change it.",
+            ),
+            Self::StillOpen => both(
+                "잔액이나 진행 중인 주문이 있어 탈퇴할 수 없습니다.",
+                "The account cannot be closed while it has money or open orders.",
             ),
             Self::OrderStatus(status) => both(
                 format!("현재 주문 상태({status})에서는 처리할 수 없습니다."),
@@ -176,6 +190,7 @@ impl Reason {
             Self::BodyIncomplete => "BODY_INCOMPLETE",
             Self::NotAnId => "NOT_AN_ID",
             Self::NotAnIdempotencyKey => "MALFORMED_IDEMPOTENCY_KEY",
+            Self::Token(fault) => token_code(*fault),
             Self::OutOfRange { .. } => "OUT_OF_RANGE",
             Self::NotOneOf(_) => "NOT_ALLOWED",
             Self::NotAMoment => "NOT_A_MOMENT",
@@ -186,6 +201,9 @@ impl Reason {
             Self::BelowMinimum { .. } => "BELOW_MINIMUM",
             Self::Profile(ProfileError::TooLong(_)) => "TOO_LONG",
             Self::EmailTaken => "EMAIL_TAKEN",
+            Self::NothingToChange => "NOTHING_TO_CHANGE",
+            Self::BalanceLeft(_) => "BALANCE_LEFT",
+            Self::OpenOrders { .. } => "OPEN_ORDERS",
             Self::Version(_) => "STALE",
             Self::NotALine { .. } => "NOT_A_LINE",
             Self::OrderStatus(_) => "ORDER_STATUS",
@@ -238,6 +256,7 @@ impl Reason {
                 "공백이 없는 1~255자의 ASCII 문자여야 합니다.",
                 "This must be 1 to 255 visible ASCII characters.",
             ),
+            Self::Token(fault) => token(*fault),
             Self::OutOfRange { least, most } => both(
                 format!("{least} 이상 {most} 이하의 정수여야 합니다."),
                 format!("This must be a whole number from {least} to {most}."),
@@ -263,6 +282,16 @@ impl Reason {
             ),
             Self::Amount(error) => amount(*error),
             Self::EmailTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::NothingToChange => {
+                both("변경할 값이 없습니다.", "There is nothing that is to be different.")
+            }
+            Self::BalanceLeft(balance) => {
+                both(format!("잔액 {balance}이 남아 있습니다."), format!("{balance} is left in the wallet."))
+            }
+            Self::OpenOrders { status, count } => both(
+                format!("{status} 상태의 주문이 {count}건 있습니다."),
+                format!("There are orders that are {status}: {count}."),
+            ),
             Self::Version(version) => both(
                 format!("현재 버전은 {version}입니다."),
                 format!("The version there is now is {version}."),
@@ -286,6 +315,54 @@ impl Reason {
             Self::Coupon(fault) => coupon(fault),
             Self::Claim(refusal) => claim(refusal),
         }
+    }
+}
+
+fn token_code(fault: TokenFault) -> &'static str {
+    match fault {
+        TokenFault::NotBearer => "NOT_BEARER",
+        TokenFault::TooLong => "TOKEN_TOO_LONG",
+        TokenFault::Malformed => "TOKEN_MALFORMED",
+        TokenFault::Algorithm => "TOKEN_ALGORITHM",
+        TokenFault::UnknownKey => "TOKEN_KEY_UNKNOWN",
+        TokenFault::Signature => "TOKEN_SIGNATURE",
+        TokenFault::Expired => "TOKEN_EXPIRED",
+        TokenFault::NotYetValid => "TOKEN_NOT_YET_VALID",
+        TokenFault::Missing(_) => "TOKEN_CLAIM_MISSING",
+        TokenFault::Claim(_) => "TOKEN_CLAIM_MALFORMED",
+        TokenFault::Audience => "TOKEN_AUDIENCE",
+        TokenFault::Issuer => "TOKEN_ISSUER",
+    }
+}
+
+/// The English ones go into a header, in quotes: they have none of their own.
+fn token(fault: TokenFault) -> Both {
+    match fault {
+        TokenFault::NotBearer => both("Bearer와 토큰이어야 합니다.", "This must be Bearer and a token."),
+        TokenFault::TooLong => both("토큰이 너무 깁니다.", "The token is too long."),
+        TokenFault::Malformed => {
+            both("서명된 JWT가 아닙니다.", "This is no JWT that is signed with HS256, RS256 or EdDSA.")
+        }
+        TokenFault::Algorithm => {
+            both("허용되지 않는 서명 알고리즘입니다.", "No key is there for the algorithm of the token.")
+        }
+        TokenFault::UnknownKey => {
+            both("알 수 없는 키(kid)입니다.", "The key that the token names is not known.")
+        }
+        TokenFault::Signature => both("서명이 올바르지 않습니다.", "The signature of the token is wrong."),
+        TokenFault::Expired => both("만료된 토큰입니다.", "The token has expired."),
+        TokenFault::NotYetValid => both("아직 유효하지 않은 토큰입니다.", "The token is not valid yet."),
+        TokenFault::Missing(claim) => {
+            both(format!("클레임 {claim}이(가) 없습니다."), format!("The token has no claim {claim}."))
+        }
+        TokenFault::Claim(claim) => both(
+            format!("클레임 {claim}의 형식이 올바르지 않습니다."),
+            format!("The claim {claim} of the token is malformed."),
+        ),
+        TokenFault::Audience => {
+            both("다른 대상(aud)을 위한 토큰입니다.", "The token is for another audience.")
+        }
+        TokenFault::Issuer => both("발급자(iss)가 다른 토큰입니다.", "The token is from another issuer."),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditReport};
+use jangteo_application::idempotency::DecidedRequest;
 use jangteo_application::outbox::EventStatus;
 use jangteo_application::outbox_queries::{
     Backlog, EventView, HourOfOrders, OutboxQueries, Period, ToldOrder,
@@ -15,7 +16,9 @@ use jangteo_application::queries::{
     CatalogueQueries, CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
     PaymentView, PopularProducts, ProductList, ProductView, Readiness,
 };
+use jangteo_application::{AccountQueries, IdempotencyKey, IdempotencyQueries};
 use jangteo_domain::order::OrderStatus;
+use jangteo_domain::user::Account;
 use jangteo_domain::{Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, User, UserId, Wallet};
 use jangteo_infra_database::Store;
 use tokio::runtime::Handle;
@@ -132,6 +135,40 @@ impl CustomerQueries for Reads {
 
     async fn payment(&self, order: OrderId) -> Result<Option<PaymentView>, RepositoryError> {
         self.at_home(move |store| async move { store.payment(order).await }).await
+    }
+}
+
+#[async_trait]
+impl AccountQueries for Reads {
+    async fn accounts(
+        &self,
+        beginning: Option<String>,
+        page: PageRequest,
+    ) -> Result<Page<Account>, RepositoryError> {
+        self.at_home(move |store| {
+            let beginning = beginning.clone();
+            async move { store.accounts(beginning, page).await }
+        })
+        .await
+    }
+
+    async fn account(&self, user: UserId) -> Result<Option<Account>, RepositoryError> {
+        self.at_home(move |store| async move { store.account(user).await }).await
+    }
+}
+
+#[async_trait]
+impl IdempotencyQueries for Reads {
+    async fn decided(
+        &self,
+        caller: UserId,
+        key: IdempotencyKey,
+    ) -> Result<Vec<DecidedRequest>, RepositoryError> {
+        self.at_home(move |store| {
+            let key = key.clone();
+            async move { store.decided(caller, key).await }
+        })
+        .await
     }
 }
 

@@ -110,8 +110,29 @@ async fn a_debit_that_fails_fails_the_whole_batch() {
 async fn an_unknown_customer_is_told_so_and_nothing_is_recorded() {
     let stranger = OrderRequest::new(UserId(9), [(SHIRT, Quantity::new(1).unwrap())], None).unwrap();
     let submission = Submission { command: stranger, key: Some("k".parse().unwrap()) };
-    let replies = execute(shop(), &[submission]).await.unwrap();
-    assert!(matches!(replies[0], Err(WriteError::UnknownUser(UserId(9)))));
+    let mut uow = shop();
+    no_known_keys(&mut uow);
+    let replies = execute(uow, &[submission.clone(), submission]).await.unwrap();
+    for reply in &replies {
+        assert!(matches!(reply, Err(WriteError::UnknownUser(UserId(9)))));
+    }
+}
+
+#[tokio::test]
+async fn who_has_left_still_gets_the_answer_that_was_given() {
+    let once = OrderRequest::new(UserId(9), [(SHIRT, Quantity::new(1).unwrap())], None).unwrap();
+    let record = IdempotencyRecord {
+        fingerprint: PlaceOrders::fingerprint(&once),
+        outcome: PlaceOrders::record(&Ok(stored_receipt())).unwrap(),
+        at: DateTime::UNIX_EPOCH,
+    };
+    let mut uow = shop();
+    uow.idempotency
+        .expect_find_many()
+        .returning(move |keys| Ok(keys.iter().map(|key| (key.clone(), record.clone())).collect()));
+    let submission = Submission { command: once, key: Some("k".parse().unwrap()) };
+    let replies = execute(uow, &[submission]).await.unwrap();
+    assert_eq!((receipt(&replies[0]), replies[0].as_ref().unwrap().replayed), (&stored_receipt(), true));
 }
 
 #[tokio::test]

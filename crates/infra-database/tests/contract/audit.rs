@@ -20,15 +20,18 @@ const OF_ITS_OWN: &str = "a gate has tickets that no other has";
 const WITHOUT_GAPS: &str =
     "winners hold the first tickets, without gaps, but for those that a gate hands out";
 
+const LEFT: &str = "who has left has a closed and empty wallet, and nothing that is still to come";
 const REFUNDED: &str = "a payment was refunded if its order was cancelled, and no other was";
 const PAYMENT_HISTORY: &str = "a payment's history is numbered without gaps and ends with its state";
 
 /// What is done to the data, and the rules that it breaks.
-const TAMPERINGS: [(&str, &[&str]); 29] = [
+const TAMPERINGS: [(&str, &[&str]); 31] = [
     (
         "UPDATE wallets SET balance = balance + 1 WHERE user_id = 1",
         &["a wallet is the sum of its ledger entries", "the last ledger entry shows the balance"],
     ),
+    ("UPDATE wallets SET closed_at = updated_at WHERE user_id = 1", &[LEFT]),
+    ("UPDATE users SET deleted_at = created_at WHERE id = 1", &[LEFT]),
     (
         "UPDATE ledger_entries SET balance_after = 5 WHERE order_id IS NOT NULL",
         &["the last ledger entry shows the balance"],
@@ -246,7 +249,8 @@ async fn broken_rules(shop: &Shop) -> Vec<&'static str> {
 
 fn repair(tampering: &str) -> &'static str {
     match tampering.split_whitespace().nth(1).unwrap() {
-        "wallets" => "UPDATE wallets SET balance = 98200",
+        "wallets" => "UPDATE wallets SET balance = 98200, closed_at = NULL",
+        "users" => "UPDATE users SET deleted_at = NULL",
         "ledger_entries" => {
             "UPDATE ledger_entries SET balance_after = CASE kind WHEN 'USE' THEN 98200 ELSE balance_after END, \
              order_id = CASE kind WHEN 'USE' THEN (SELECT id FROM orders) END"

@@ -5,7 +5,9 @@ use std::error::Error;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    ALLOW, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpResponse, ResponseError};
 use chrono::{DateTime, Utc};
 use jangteo_application::WriteError;
@@ -20,6 +22,7 @@ use utoipa::ToSchema;
 use super::exact::{Moment, MoneyJson};
 use super::headers::REPLAYED;
 use crate::messages::Language;
+use crate::tokens::TokenFault;
 
 /// The public, stable name of a kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -76,6 +79,10 @@ pub(crate) enum Problem {
     Invalid,
     /// The caller does not say, or not properly, who they are.
     Unidentified,
+    /// Who they are has to be said with a token.
+    NoToken,
+    /// With another one: the one detail says what is wrong with this.
+    BadToken,
     Forbidden,
     NoSuchPath,
     NoSuchUser,
@@ -83,6 +90,8 @@ pub(crate) enum Problem {
     NoSuchOrder,
     NoSuchCoupon,
     NoSuchEvent,
+    /// Nothing was decided under it.
+    NoSuchKey,
     MethodNotAllowed {
         allowed: String,
     },
@@ -96,6 +105,8 @@ pub(crate) enum Problem {
     },
     KeyReused,
     EmailTaken,
+    /// The customer has money or open orders.
+    StillOpen,
     /// Somebody else was faster.
     Stale,
     /// The order does not allow this where it stands.
@@ -123,21 +134,25 @@ impl Problem {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid => ErrorCode::ValidationError,
-            Self::Unidentified => ErrorCode::Unauthorized,
+            Self::Unidentified | Self::NoToken | Self::BadToken => ErrorCode::Unauthorized,
             Self::Forbidden => ErrorCode::Forbidden,
             Self::NoSuchPath
             | Self::NoSuchUser
             | Self::NoSuchProduct
             | Self::NoSuchOrder
             | Self::NoSuchCoupon
-            | Self::NoSuchEvent => ErrorCode::NotFound,
+            | Self::NoSuchEvent
+            | Self::NoSuchKey => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
             Self::TooManyRequests { .. } => ErrorCode::RateLimited,
-            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) | Self::HoldEnded | Self::EventSent => {
-                ErrorCode::Conflict
-            }
+            Self::KeyReused
+            | Self::EmailTaken
+            | Self::StillOpen
+            | Self::OrderStatus(_)
+            | Self::HoldEnded
+            | Self::EventSent => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
@@ -182,6 +197,7 @@ pub(crate) enum Reason {
     BodyIncomplete,
     NotAnId,
     NotAnIdempotencyKey,
+    Token(TokenFault),
     OutOfRange {
         least: i64,
         most: i64,
@@ -198,6 +214,13 @@ pub(crate) enum Reason {
     },
     Profile(ProfileError),
     EmailTaken,
+    /// Nothing is named that is to be different.
+    NothingToChange,
+    BalanceLeft(Money),
+    OpenOrders {
+        status: &'static str,
+        count: u64,
+    },
     /// The version there is.
     Version(i32),
     NotALine {
@@ -443,8 +466,25 @@ impl ApiError {
         if let Problem::TooManyRequests { seconds } = self.problem {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         if self.problem.code() == ErrorCode::ServiceUnavailable {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+    }
+
+    /// What is asked for, and what was wrong with what was given (RFC 6750, 3).
+    fn challenge(&self) -> Option<HeaderValue> {
+        match self.problem {
+            Problem::NoToken => Some(HeaderValue::from_static("Bearer")),
+            Problem::BadToken => {
+                let reasons = self.details.iter().map(|detail| detail.reason.text(Language::English));
+                let description = reasons.collect::<Vec<_>>().join(" ");
+                let challenge = format!(r#"Bearer error="invalid_token", error_description="{description}""#);
+                Some(HeaderValue::try_from(challenge).expect("English words"))
+            }
+            _ => None,
         }
     }
 
@@ -488,6 +528,9 @@ impl Reason {
                 maximum: Some(MoneyJson(*maximum)),
                 ..Figures::default()
             },
+            Self::BalanceLeft(balance) => {
+                Figures { available: Some(Available::Money(MoneyJson(*balance))), ..Figures::default() }
+            }
             Self::Required
             | Self::UnknownField
             | Self::UnknownParameter
@@ -499,6 +542,7 @@ impl Reason {
             | Self::BodyIncomplete
             | Self::NotAnId
             | Self::NotAnIdempotencyKey
+            | Self::Token(_)
             | Self::OutOfRange { .. }
             | Self::NotOneOf(_)
             | Self::NotAMoment
@@ -506,6 +550,8 @@ impl Reason {
             | Self::Amount(_)
             | Self::Profile(_)
             | Self::EmailTaken
+            | Self::NothingToChange
+            | Self::OpenOrders { .. }
             | Self::Version(_)
             | Self::NotALine { .. }
             | Self::OrderStatus(_)

@@ -2,10 +2,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use jangteo_application::Submission;
-use jangteo_application::cancel_orders::Cancel;
-use jangteo_application::fulfil_orders::{Fulfil, FulfilRefusal, Step};
-use jangteo_application::pay_orders::{NotPaid, Pay};
+use jangteo_application::cancel_orders::{Cancel, CancelOrders};
+use jangteo_application::fulfil_orders::{Fulfil, FulfilOrders, FulfilRefusal, Step};
+use jangteo_application::operation::Outcome;
+use jangteo_application::pay_orders::{NotPaid, Pay, PayOrders};
+use jangteo_application::{Operation, Submission};
 use jangteo_domain::OrderId;
 use jangteo_domain::cancellation::{CancelReason, CancelRefusal};
 use jangteo_domain::order::{NotPayable, WrongStatus};
@@ -13,10 +14,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Shop;
+use super::answers::{Answers, answered};
 use super::body::{OptionalBody, ok};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, OrderFault, Problem, Reason};
-use super::headers::{Admin, Caller, CallerHeaders, Key, KeyHeader, Origin, mark_replayed};
+use super::headers::{Admin, Caller, CallerHeaders, Key, KeyHeader, Origin};
 use super::orders::{OrderBody, status_name, visible_order};
 use super::parameters::PathId;
 
@@ -135,9 +137,16 @@ pub(crate) async fn pay(
     let order = visible_order(&shop, caller, &id).await?;
     let command = Pay { order, by: caller.user };
     let answer = shop.payments.submit(Submission { command, key: key.0 }).await?;
-    let receipt = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
-    shop.stock_news.left(&receipt.left);
-    Ok(mark_replayed(ok(&OrderBody::from(receipt)), answer.replayed))
+    if let Ok(receipt) = &answer.outcome {
+        shop.stock_news.left(&receipt.left);
+    }
+    answered(PayOrders::NAME, answer)
+}
+
+impl Answers for PayOrders {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&OrderBody::from(outcome?)))
+    }
 }
 
 /// Cancel an order
@@ -187,9 +196,16 @@ pub(crate) async fn cancel(
     let administrator = (order.user != caller.user).then(|| origin.administrator(caller));
     let command = Cancel { order, by: caller.user, administrator, reason };
     let answer = shop.cancellations.submit(Submission { command, key: key.0 }).await?;
-    let refund = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
-    shop.stock_news.left(&refund.left);
-    Ok(mark_replayed(ok(&OrderBody::from(refund)), answer.replayed))
+    if let Ok(refund) = &answer.outcome {
+        shop.stock_news.left(&refund.left);
+    }
+    answered(CancelOrders::NAME, answer)
+}
+
+impl Answers for CancelOrders {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&OrderBody::from(outcome?)))
+    }
 }
 
 /// Ship an order
@@ -251,6 +267,11 @@ async fn fulfil(
 ) -> Result<HttpResponse, ApiError> {
     let command = Fulfil { order: OrderId(id.0), step, by: admin.0 };
     let answer = shop.fulfilments.submit(Submission { command, key: key.0 }).await?;
-    let order = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
-    Ok(mark_replayed(ok(&OrderBody::from(order)), answer.replayed))
+    answered(FulfilOrders::NAME, answer)
+}
+
+impl Answers for FulfilOrders {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&OrderBody::from(outcome?)))
+    }
 }

@@ -7,8 +7,9 @@ use actix_web::web::Data;
 use chrono::TimeDelta;
 use jangteo_application::Submission;
 use jangteo_application::cancel_orders::Refund;
+use jangteo_application::operation::Outcome;
 use jangteo_application::pay_orders::LateReceipt;
-use jangteo_application::place_orders::Receipt;
+use jangteo_application::place_orders::{PlaceOrders, Receipt};
 use jangteo_domain::checkout::Refusal;
 use jangteo_domain::order::{OrderLine, OrderLinesError, OrderStatus, Terms};
 use jangteo_domain::product::NotSold;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shop;
+use super::answers::Answers;
 use super::body::{JsonBody, Object, json, ok};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, OrderFault, Problem, Reason};
@@ -162,8 +164,10 @@ fn field_of(lines: &[Line], sku: Sku, field: &str) -> String {
 }
 
 fn field_of_first(lines: &[Line], is_it: impl Fn(Sku) -> bool, field: &str) -> String {
-    let index = lines.iter().position(|line| is_it(line.0)).unwrap_or_default();
-    format!("items[{index}].{field}")
+    match lines.iter().position(|line| is_it(line.0)) {
+        Some(index) => format!("items[{index}].{field}"),
+        None => "items".to_owned(),
+    }
 }
 
 /// The code is that of the first fault, and the details list them all.
@@ -419,6 +423,13 @@ pub(super) fn placed(receipt: Receipt) -> HttpResponse {
     response
 }
 
+impl Answers for PlaceOrders {
+    /// Without the request, it is not known which of its lines is which.
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        outcome.map(placed).map_err(|refusal| refused(&refusal, &[]))
+    }
+}
+
 /// The caller's orders, latest first
 #[utoipa::path(
     get,
@@ -459,7 +470,12 @@ pub(crate) async fn list(
     ),
 )]
 pub(crate) async fn order(shop: Data<Shop>, caller: Caller, id: PathId) -> Result<HttpResponse, ApiError> {
-    Ok(ok(&OrderBody::from(visible_order(&shop, caller, &id).await?)))
+    let order = visible_order(&shop, caller, &id).await?;
+    // Who has left has no orders any more. Administrators need not be customers.
+    if !caller.is_admin {
+        must_exist(&shop, caller.user).await?;
+    }
+    Ok(ok(&OrderBody::from(order)))
 }
 
 /// An order that the caller may see.

@@ -222,7 +222,10 @@ pub(crate) async fn event(shop: Data<Shop>, caller: Caller, id: PathId) -> Resul
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"id": 8123, "status": "PENDING"}))]
 pub(crate) struct RetriedBody {
-    id: i64,
+    /// The event; absent where only the key is known that it was asked for with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    id: Option<i64>,
     /// `PENDING`: it is due now.
     #[schema(value_type = String)]
     status: &'static str,
@@ -253,8 +256,20 @@ pub(crate) async fn retry(
 ) -> Result<HttpResponse, ApiError> {
     caller.must_be_administrator()?;
     let (_, replayed) = redeliver(&shop, caller, key, Redelivery::Event(id.0)).await?;
-    let retried = RetriedBody { id: id.0, status: EventStatus::Pending.name() };
-    Ok(mark_replayed(ok(&retried), replayed))
+    Ok(mark_replayed(retried(Some(id.0)), replayed))
+}
+
+fn retried(id: Option<i64>) -> HttpResponse {
+    ok(&RetriedBody { id, status: EventStatus::Pending.name() })
+}
+
+/// What whoever had events delivered again was told.
+pub(super) fn redelivered(scope: &str, outcome: Redelivered) -> Result<HttpResponse, ApiError> {
+    let events = delivered(outcome)?;
+    Ok(match Redelivery::is_of_one_event(scope) {
+        true => retried(None),
+        false => ok(&RedeliveredBody { events }),
+    })
 }
 
 /// Which events to deliver again.

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod accounts;
 mod api;
 mod bad_input;
 mod caching;
@@ -9,6 +10,7 @@ mod coupons;
 mod deferred;
 mod document;
 mod idempotency;
+mod keys;
 mod lifecycle;
 mod limits;
 mod operations;
@@ -17,3 +19,4 @@ mod outage;
 mod outbox;
 mod overload;
 mod redis;
+mod tokens;
