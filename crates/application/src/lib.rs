@@ -17,6 +17,7 @@
 //! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
 
 pub mod audit;
+pub mod back_office_queries;
 pub mod batcher;
 pub mod cache;
 pub mod cancel_orders;
@@ -33,6 +34,7 @@ pub mod fulfil_orders;
 pub mod idempotency;
 pub mod ids;
 pub mod jobs;
+pub mod manage_stores;
 pub mod operation;
 pub mod outbox;
 pub mod outbox_queries;

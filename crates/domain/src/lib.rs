@@ -37,6 +37,7 @@ pub mod payment;
 pub mod product;
 mod quantity;
 mod repository;
+pub mod store;
 pub mod user;
 pub mod wallet;
 
@@ -48,5 +49,6 @@ pub use payment::Payment;
 pub use product::Product;
 pub use quantity::{Quantity, QuantityError};
 pub use repository::RepositoryError;
+pub use store::Store;
 pub use user::User;
 pub use wallet::Wallet;

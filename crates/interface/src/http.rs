@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, route};
 use jangteo_application::CouponClaims;
+use jangteo_application::back_office_queries::BackOfficeQueries;
 use jangteo_application::cache::StockNews;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::fulfil_orders::FulfilOrders;
+use jangteo_application::manage_stores::ManageStores;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{Audit, Batcher, Clock, OutboxQueries, Redeliverer};
 
+mod admin_stores;
 mod audit;
 mod body;
 mod client_address;
@@ -36,7 +39,9 @@ mod parameters;
 mod periods;
 mod products;
 mod statistics;
+mod stores;
 mod trace;
+mod trail;
 mod users;
 mod versions;
 mod wallets;
@@ -60,9 +65,11 @@ pub(crate) struct Shop {
     pub(crate) charges: Batcher<ChargeWallets>,
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
+    pub(crate) store_changes: Batcher<ManageStores>,
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
     pub(crate) stock_news: Arc<dyn StockNews>,
     pub(crate) customers: Arc<dyn CustomerQueries>,
+    pub(crate) back_office: Arc<dyn BackOfficeQueries>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) outbox: Arc<dyn OutboxQueries>,
     pub(crate) redeliverer: Redeliverer,
@@ -85,7 +92,10 @@ fn api() -> Vec<Endpoint> {
         coupons::endpoints(),
         coupon_history::endpoints(),
         users::endpoints(),
+        stores::endpoints(),
         statistics::endpoints(),
+        admin_stores::endpoints(),
+        trail::endpoints(),
         audit::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.
         completeness::endpoints(),

@@ -93,6 +93,7 @@ impl Problem {
             Self::NoSuchProduct => both("존재하지 않는 상품입니다.", "There is no such product."),
             Self::NoSuchOrder => both("존재하지 않는 주문입니다.", "There is no such order."),
             Self::NoSuchCoupon => both("존재하지 않는 쿠폰입니다.", "There is no such coupon."),
+            Self::NoSuchStore => both("존재하지 않는 상점입니다.", "There is no such store."),
             Self::NoSuchEvent => both("존재하지 않는 이벤트입니다.", "There is no such event."),
             Self::MethodNotAllowed { allowed } => both(
                 format!("지원하지 않는 메서드입니다. 사용할 수 있는 메서드: {allowed}"),
@@ -115,6 +116,12 @@ impl Problem {
                 "This Idempotency-Key was used for another request.",
             ),
             Self::EmailTaken => both("이미 사용 중인 이메일입니다.", "The e-mail address is taken."),
+            Self::NameTaken => both("이미 사용 중인 이름입니다.", "The name is taken."),
+            Self::StoreDeleted => both("삭제된 상점입니다.", "The store was deleted."),
+            Self::StoreHasProducts => both(
+                "상품이 있는 상점은 삭제할 수 없습니다.",
+                "The store has products, so it cannot be deleted.",
+            ),
             Self::Stale => both(
                 "그 사이에 다른 변경이 있었습니다. 다시 조회한 뒤 변경해 주세요.",
                 "Somebody else has changed this meanwhile. Look at it again, then change it.",
@@ -181,6 +188,9 @@ impl Reason {
             Self::BelowMinimum { .. } => "BELOW_MINIMUM",
             Self::Profile(ProfileError::TooLong(_)) => "TOO_LONG",
             Self::EmailTaken => "EMAIL_TAKEN",
+            Self::NameTaken => "NAME_TAKEN",
+            Self::Deleted => "DELETED",
+            Self::HasProducts => "HAS_PRODUCTS",
             Self::Version(_) => "STALE",
             Self::NotALine { .. } => "NOT_A_LINE",
             Self::OrderStatus(_) => "ORDER_STATUS",
@@ -254,7 +264,11 @@ impl Reason {
                 format!("This must not be longer than {most} characters."),
             ),
             Self::Amount(error) => amount(*error),
-            Self::EmailTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::EmailTaken | Self::NameTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::Deleted => both("이미 삭제되었습니다.", "It was deleted."),
+            Self::HasProducts => {
+                both("삭제되지 않은 상품이 있습니다.", "It has products that are not deleted.")
+            }
             Self::Version(version) => both(
                 format!("현재 버전은 {version}입니다."),
                 format!("The version there is now is {version}."),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditReport};
+use jangteo_application::back_office_queries::{BackOfficeQueries, ChangeFilter, ChangeView};
 use jangteo_application::outbox::EventStatus;
 use jangteo_application::outbox_queries::{
     Backlog, EventView, HourOfOrders, OutboxQueries, Period, ToldOrder,
@@ -16,7 +17,9 @@ use jangteo_application::queries::{
     PopularProducts, ProductList, ProductView, Readiness,
 };
 use jangteo_domain::order::OrderStatus;
-use jangteo_domain::{Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, User, UserId, Wallet};
+use jangteo_domain::{
+    Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, StoreId, User, UserId, Wallet,
+};
 use jangteo_infra_database::Store;
 use tokio::runtime::Handle;
 
@@ -128,6 +131,29 @@ impl CustomerQueries for Reads {
 
     async fn order(&self, order: OrderId) -> Result<Option<Order>, RepositoryError> {
         self.at_home(move |store| async move { store.order(order).await }).await
+    }
+}
+
+#[async_trait]
+impl BackOfficeQueries for Reads {
+    async fn stores(
+        &self,
+        with_deleted: bool,
+        page: PageRequest,
+    ) -> Result<Page<jangteo_domain::Store>, RepositoryError> {
+        self.at_home(move |store| async move { store.stores(with_deleted, page).await }).await
+    }
+
+    async fn store(&self, id: StoreId) -> Result<Option<jangteo_domain::Store>, RepositoryError> {
+        self.at_home(move |store| async move { store.store(id).await }).await
+    }
+
+    async fn changes(
+        &self,
+        which: ChangeFilter,
+        page: PageRequest,
+    ) -> Result<Page<ChangeView>, RepositoryError> {
+        self.at_home(move |store| async move { store.changes(which, page).await }).await
     }
 }
 

@@ -12,6 +12,7 @@ mod outbox;
 mod outbox_queries;
 mod queries;
 mod schema;
+mod stores;
 mod support;
 mod writes;
 

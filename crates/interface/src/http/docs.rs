@@ -18,8 +18,8 @@ use utoipa_swagger_ui::Config;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
-    audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
-    products, statistics, users, wallets,
+    admin_stores, audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes,
+    orders, outbox, products, statistics, stores, trail, users, wallets,
 };
 
 const DOCUMENT: &str = "/openapi.json";
@@ -56,10 +56,18 @@ const DOCUMENT: &str = "/openapi.json";
         coupon_history::history,
         users::register,
         users::me,
+        stores::list,
+        stores::store,
         statistics::popular,
         statistics::best_sellers,
         order_changes::ship,
         order_changes::deliver,
+        admin_stores::list,
+        admin_stores::store,
+        admin_stores::create,
+        admin_stores::change,
+        admin_stores::delete,
+        trail::changes,
         audit::audit,
         outbox::list,
         outbox::event,
@@ -80,6 +88,7 @@ const DOCUMENT: &str = "/openapi.json";
         (name = "Wallets"),
         (name = "Coupons"),
         (name = "Users"),
+        (name = "Stores"),
         (name = "Statistics"),
         (name = "Administration"),
         (name = "Operations"),
@@ -96,7 +105,9 @@ impl Modify for CommonErrors {
     fn modify(&self, document: &mut OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let is_api = path.starts_with("/api/");
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten().filter(|_| is_api) {
+            let operations =
+                [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in operations.into_iter().flatten().filter(|_| is_api) {
                 add_errors(path, operation);
             }
         }

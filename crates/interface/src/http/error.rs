@@ -82,6 +82,7 @@ pub(crate) enum Problem {
     NoSuchProduct,
     NoSuchOrder,
     NoSuchCoupon,
+    NoSuchStore,
     NoSuchEvent,
     MethodNotAllowed {
         allowed: String,
@@ -96,6 +97,9 @@ pub(crate) enum Problem {
     },
     KeyReused,
     EmailTaken,
+    NameTaken,
+    StoreDeleted,
+    StoreHasProducts,
     /// Somebody else was faster.
     Stale,
     /// The order does not allow this where it stands.
@@ -128,14 +132,19 @@ impl Problem {
             | Self::NoSuchProduct
             | Self::NoSuchOrder
             | Self::NoSuchCoupon
+            | Self::NoSuchStore
             | Self::NoSuchEvent => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
             Self::TooManyRequests { .. } => ErrorCode::RateLimited,
-            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) | Self::EventSent => {
-                ErrorCode::Conflict
-            }
+            Self::KeyReused
+            | Self::EmailTaken
+            | Self::NameTaken
+            | Self::StoreDeleted
+            | Self::StoreHasProducts
+            | Self::OrderStatus(_)
+            | Self::EventSent => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
@@ -196,6 +205,9 @@ pub(crate) enum Reason {
     },
     Profile(ProfileError),
     EmailTaken,
+    NameTaken,
+    Deleted,
+    HasProducts,
     /// The version there is.
     Version(i32),
     NotALine {
@@ -491,6 +503,9 @@ impl Reason {
             | Self::Amount(_)
             | Self::Profile(_)
             | Self::EmailTaken
+            | Self::NameTaken
+            | Self::Deleted
+            | Self::HasProducts
             | Self::Version(_)
             | Self::NotALine { .. }
             | Self::OrderStatus(_)

@@ -16,3 +16,5 @@ mod outage;
 mod outbox;
 mod overload;
 mod redis;
+mod stores;
+mod trail;
