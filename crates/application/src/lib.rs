@@ -18,6 +18,7 @@
 
 pub mod account_queries;
 pub mod audit;
+pub mod back_office_queries;
 pub mod batcher;
 pub mod cache;
 pub mod cancel_orders;
@@ -35,6 +36,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod jobs;
 pub mod manage_accounts;
+pub mod manage_stores;
 pub mod operation;
 pub mod outbox;
 pub mod outbox_queries;

@@ -10,6 +10,7 @@ use jangteo_domain::RepositoryError;
 use jangteo_domain::coupon::{CouponRepository, MockCouponRepository};
 use jangteo_domain::order::{MockOrderRepository, OrderRepository};
 use jangteo_domain::product::{MockProductRepository, ProductRepository};
+use jangteo_domain::store::{MockStoreRepository, StoreRepository};
 use jangteo_domain::user::{MockUserRepository, UserRepository};
 use jangteo_domain::wallet::{MockWalletRepository, WalletRepository};
 
@@ -24,6 +25,7 @@ use crate::unit_of_work::{Database, UnitOfWork};
 pub(crate) struct MockedUnitOfWork {
     pub(crate) users: MockUserRepository,
     pub(crate) wallets: MockWalletRepository,
+    pub(crate) stores: MockStoreRepository,
     pub(crate) products: MockProductRepository,
     pub(crate) coupons: MockCouponRepository,
     pub(crate) orders: MockOrderRepository,
@@ -42,6 +44,10 @@ impl UnitOfWork for MockedUnitOfWork {
 
     fn wallets(&mut self) -> &mut dyn WalletRepository {
         &mut self.wallets
+    }
+
+    fn stores(&mut self) -> &mut dyn StoreRepository {
+        &mut self.stores
     }
 
     fn products(&mut self) -> &mut dyn ProductRepository {

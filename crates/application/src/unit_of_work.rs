@@ -5,6 +5,7 @@ use jangteo_domain::RepositoryError;
 use jangteo_domain::coupon::CouponRepository;
 use jangteo_domain::order::OrderRepository;
 use jangteo_domain::product::ProductRepository;
+use jangteo_domain::store::StoreRepository;
 use jangteo_domain::user::UserRepository;
 use jangteo_domain::wallet::WalletRepository;
 
@@ -14,7 +15,7 @@ use crate::trail::TrailRepository;
 
 /// Repositories over one transaction. Dropping it rolls everything back.
 ///
-/// Lock order, everywhere: a job's lease, then wallets, then products, then coupons, then orders, each by
+/// Lock order, everywhere: a job's lease, then wallets, then stores, then products, then coupons, then orders, each by
 /// ascending id.
 #[async_trait]
 pub trait UnitOfWork: Send {
@@ -22,6 +23,8 @@ pub trait UnitOfWork: Send {
     fn users(&mut self) -> &mut dyn UserRepository;
     /// Wallets and their ledger.
     fn wallets(&mut self) -> &mut dyn WalletRepository;
+    /// Stores.
+    fn stores(&mut self) -> &mut dyn StoreRepository;
     /// Products, stock movements and sales figures.
     fn products(&mut self) -> &mut dyn ProductRepository;
     /// Coupons and customers' copies of them.

@@ -40,6 +40,7 @@ pub mod placed_orders;
 pub mod product;
 mod quantity;
 mod repository;
+pub mod store;
 pub mod user;
 pub mod wallet;
 
@@ -51,5 +52,6 @@ pub use payment::Payment;
 pub use product::{Product, Sku};
 pub use quantity::{Quantity, QuantityError};
 pub use repository::RepositoryError;
+pub use store::Store;
 pub use user::User;
 pub use wallet::Wallet;

@@ -1,8 +1,8 @@
 //! SeaORM behind the ports of [`jangteo_application`]: SQLite and MySQL/MariaDB.
 //!
 //! [`Store`] is the way in. Writes go through one `transaction`, with a file per aggregate; reads that need no
-//! transaction are in `catalogue_queries`, `coupon_queries`, `customer_queries` and
-//! `outbox_queries`.
+//! transaction are in `back_office_queries`, `catalogue_queries`, `coupon_queries`, `customer_queries`
+//! and `outbox_queries`.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -20,6 +20,7 @@
 
 mod account_queries;
 mod audit;
+mod back_office_queries;
 mod catalogue_queries;
 mod coupon;
 mod coupon_places;
@@ -44,6 +45,7 @@ mod script;
 mod seeding;
 mod statement;
 mod store;
+mod stores;
 mod trail;
 mod transaction;
 mod user;

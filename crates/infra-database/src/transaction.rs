@@ -11,6 +11,7 @@ use jangteo_domain::RepositoryError;
 use jangteo_domain::coupon::CouponRepository;
 use jangteo_domain::order::OrderRepository;
 use jangteo_domain::product::ProductRepository;
+use jangteo_domain::store::StoreRepository;
 use jangteo_domain::user::UserRepository;
 use jangteo_domain::wallet::WalletRepository;
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
@@ -50,6 +51,10 @@ impl UnitOfWork for Transaction {
     }
 
     fn wallets(&mut self) -> &mut dyn WalletRepository {
+        self
+    }
+
+    fn stores(&mut self) -> &mut dyn StoreRepository {
         self
     }
 

@@ -17,6 +17,7 @@ use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
+use jangteo_application::manage_stores::ManageStores;
 use jangteo_application::operation::Executor;
 use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
@@ -181,6 +182,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
         shop.claims.drain(),
         shop.registrations.drain(),
         shop.accounts.drain(),
+        shop.store_changes.drain(),
     );
 }
 
@@ -263,6 +265,8 @@ fn open(
         customers: reads.clone(),
         customer_accounts: reads.clone(),
         keys: reads.clone(),
+        store_changes: start(ManageStores, store, &clock, batches),
+        back_office: reads.clone(),
         audit: reads.clone(),
         redeliverer: redeliverer(store, &clock),
         outbox: reads,

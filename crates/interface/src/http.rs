@@ -5,11 +5,13 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig, route};
 use chrono::TimeDelta;
 use jangteo_application::CouponClaims;
+use jangteo_application::back_office_queries::BackOfficeQueries;
 use jangteo_application::cache::StockNews;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
+use jangteo_application::manage_stores::ManageStores;
 use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
@@ -19,6 +21,7 @@ use jangteo_application::{
 };
 
 mod accounts;
+mod admin_stores;
 mod answers;
 mod audit;
 mod body;
@@ -46,7 +49,9 @@ mod periods;
 mod products;
 mod recognition;
 mod statistics;
+mod stores;
 mod trace;
+mod trail;
 mod users;
 mod versions;
 mod wallets;
@@ -81,6 +86,8 @@ pub(crate) struct Shop {
     pub(crate) customer_accounts: Arc<dyn AccountQueries>,
     pub(crate) keys: Arc<dyn IdempotencyQueries>,
     pub(crate) replays: Replays,
+    pub(crate) store_changes: Batcher<ManageStores>,
+    pub(crate) back_office: Arc<dyn BackOfficeQueries>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) outbox: Arc<dyn OutboxQueries>,
     pub(crate) redeliverer: Redeliverer,
@@ -110,6 +117,9 @@ fn api() -> Vec<Endpoint> {
         keys::endpoints(),
         statistics::endpoints(),
         accounts::endpoints(),
+        stores::endpoints(),
+        admin_stores::endpoints(),
+        trail::endpoints(),
         audit::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.
         completeness::endpoints(),

@@ -100,6 +100,7 @@ impl Problem {
             Self::NoSuchProduct => both("존재하지 않는 상품입니다.", "There is no such product."),
             Self::NoSuchOrder => both("존재하지 않는 주문입니다.", "There is no such order."),
             Self::NoSuchCoupon => both("존재하지 않는 쿠폰입니다.", "There is no such coupon."),
+            Self::NoSuchStore => both("존재하지 않는 상점입니다.", "There is no such store."),
             Self::NoSuchEvent => both("존재하지 않는 이벤트입니다.", "There is no such event."),
             Self::NoSuchKey => both(
                 "이 Idempotency-Key로 처리된 요청이 없습니다.",
@@ -126,6 +127,12 @@ impl Problem {
                 "This Idempotency-Key was used for another request.",
             ),
             Self::EmailTaken => both("이미 사용 중인 이메일입니다.", "The e-mail address is taken."),
+            Self::NameTaken => both("이미 사용 중인 이름입니다.", "The name is taken."),
+            Self::StoreDeleted => both("삭제된 상점입니다.", "The store was deleted."),
+            Self::StoreHasProducts => both(
+                "상품이 있는 상점은 삭제할 수 없습니다.",
+                "The store has products, so it cannot be deleted.",
+            ),
             Self::Stale => both(
                 "그 사이에 다른 변경이 있었습니다. 다시 조회한 뒤 변경해 주세요.",
                 "Somebody else has changed this meanwhile. Look at it again, then change it.",
@@ -204,6 +211,9 @@ impl Reason {
             Self::NothingToChange => "NOTHING_TO_CHANGE",
             Self::BalanceLeft(_) => "BALANCE_LEFT",
             Self::OpenOrders { .. } => "OPEN_ORDERS",
+            Self::NameTaken => "NAME_TAKEN",
+            Self::Deleted => "DELETED",
+            Self::HasProducts => "HAS_PRODUCTS",
             Self::Version(_) => "STALE",
             Self::NotALine { .. } => "NOT_A_LINE",
             Self::OrderStatus(_) => "ORDER_STATUS",
@@ -281,7 +291,6 @@ impl Reason {
                 format!("This must not be longer than {most} characters."),
             ),
             Self::Amount(error) => amount(*error),
-            Self::EmailTaken => both("이미 사용 중입니다.", "This is taken."),
             Self::NothingToChange => {
                 both("변경할 값이 없습니다.", "There is nothing that is to be different.")
             }
@@ -292,6 +301,11 @@ impl Reason {
                 format!("{status} 상태의 주문이 {count}건 있습니다."),
                 format!("There are orders that are {status}: {count}."),
             ),
+            Self::EmailTaken | Self::NameTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::Deleted => both("이미 삭제되었습니다.", "It was deleted."),
+            Self::HasProducts => {
+                both("삭제되지 않은 상품이 있습니다.", "It has products that are not deleted.")
+            }
             Self::Version(version) => both(
                 format!("현재 버전은 {version}입니다."),
                 format!("The version there is now is {version}."),

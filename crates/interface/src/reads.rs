@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditReport};
+use jangteo_application::back_office_queries::{BackOfficeQueries, ChangeFilter, ChangeView};
 use jangteo_application::idempotency::DecidedRequest;
 use jangteo_application::outbox::EventStatus;
 use jangteo_application::outbox_queries::{
@@ -19,7 +20,9 @@ use jangteo_application::queries::{
 use jangteo_application::{AccountQueries, IdempotencyKey, IdempotencyQueries};
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::user::Account;
-use jangteo_domain::{Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, User, UserId, Wallet};
+use jangteo_domain::{
+    Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, StoreId, User, UserId, Wallet,
+};
 use jangteo_infra_database::Store;
 use tokio::runtime::Handle;
 
@@ -169,6 +172,29 @@ impl IdempotencyQueries for Reads {
             async move { store.decided(caller, key).await }
         })
         .await
+    }
+}
+
+#[async_trait]
+impl BackOfficeQueries for Reads {
+    async fn stores(
+        &self,
+        with_deleted: bool,
+        page: PageRequest,
+    ) -> Result<Page<jangteo_domain::Store>, RepositoryError> {
+        self.at_home(move |store| async move { store.stores(with_deleted, page).await }).await
+    }
+
+    async fn store(&self, id: StoreId) -> Result<Option<jangteo_domain::Store>, RepositoryError> {
+        self.at_home(move |store| async move { store.store(id).await }).await
+    }
+
+    async fn changes(
+        &self,
+        which: ChangeFilter,
+        page: PageRequest,
+    ) -> Result<Page<ChangeView>, RepositoryError> {
+        self.at_home(move |store| async move { store.changes(which, page).await }).await
     }
 }
 

@@ -13,6 +13,7 @@ mod outbox;
 mod outbox_queries;
 mod queries;
 mod schema;
+mod stores;
 mod support;
 mod variants;
 mod writes;

@@ -20,8 +20,8 @@ use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::recognition::Recognition;
 use super::{
-    accounts, audit, completeness, coupon_history, coupon_offers, coupons, keys, operations, order_changes,
-    orders, outbox, payments, products, statistics, users, wallets,
+    accounts, admin_stores, audit, completeness, coupon_history, coupon_offers, coupons, keys, operations,
+    order_changes, orders, outbox, payments, products, statistics, stores, trail, users, wallets,
 };
 use crate::config::Authentication;
 
@@ -64,6 +64,8 @@ const DOCUMENT: &str = "/openapi.json";
         users::change,
         users::leave,
         keys::decided,
+        stores::list,
+        stores::store,
         statistics::popular,
         statistics::best_sellers,
         order_changes::ship,
@@ -72,6 +74,12 @@ const DOCUMENT: &str = "/openapi.json";
         accounts::account,
         accounts::change,
         accounts::close,
+        admin_stores::list,
+        admin_stores::store,
+        admin_stores::create,
+        admin_stores::change,
+        admin_stores::delete,
+        trail::changes,
         audit::audit,
         outbox::list,
         outbox::event,
@@ -93,6 +101,7 @@ const DOCUMENT: &str = "/openapi.json";
         (name = "Coupons"),
         (name = "Users"),
         (name = "Idempotency"),
+        (name = "Stores"),
         (name = "Statistics"),
         (name = "Administration"),
         (name = "Operations"),

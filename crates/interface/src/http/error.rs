@@ -89,6 +89,7 @@ pub(crate) enum Problem {
     NoSuchProduct,
     NoSuchOrder,
     NoSuchCoupon,
+    NoSuchStore,
     NoSuchEvent,
     /// Nothing was decided under it.
     NoSuchKey,
@@ -107,6 +108,9 @@ pub(crate) enum Problem {
     EmailTaken,
     /// The customer has money or open orders.
     StillOpen,
+    NameTaken,
+    StoreDeleted,
+    StoreHasProducts,
     /// Somebody else was faster.
     Stale,
     /// The order does not allow this where it stands.
@@ -142,6 +146,7 @@ impl Problem {
             | Self::NoSuchOrder
             | Self::NoSuchCoupon
             | Self::NoSuchEvent
+            | Self::NoSuchStore
             | Self::NoSuchKey => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
@@ -152,6 +157,9 @@ impl Problem {
             | Self::StillOpen
             | Self::OrderStatus(_)
             | Self::HoldEnded
+            | Self::NameTaken
+            | Self::StoreDeleted
+            | Self::StoreHasProducts
             | Self::EventSent => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
             Self::CouponInvalid => ErrorCode::CouponInvalid,
@@ -221,6 +229,9 @@ pub(crate) enum Reason {
         status: &'static str,
         count: u64,
     },
+    NameTaken,
+    Deleted,
+    HasProducts,
     /// The version there is.
     Version(i32),
     NotALine {
@@ -552,6 +563,9 @@ impl Reason {
             | Self::EmailTaken
             | Self::NothingToChange
             | Self::OpenOrders { .. }
+            | Self::NameTaken
+            | Self::Deleted
+            | Self::HasProducts
             | Self::Version(_)
             | Self::NotALine { .. }
             | Self::OrderStatus(_)

@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::Data;
 use chrono::TimeDelta;
 use jangteo_application::Submission;
@@ -19,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Shop;
 use super::answers::Answers;
-use super::body::{JsonBody, Object, json, ok};
+use super::body::{JsonBody, Object, json, located, ok};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, OrderFault, Problem, Reason};
 use super::exact::{Moment, MoneyJson, WholeInput};
@@ -417,10 +416,7 @@ pub(crate) async fn place(
 /// The answer to an order that was accepted.
 pub(super) fn placed(receipt: Receipt) -> HttpResponse {
     let location = format!("/api/v1/orders/{}", receipt.order.id);
-    let mut response = json(StatusCode::CREATED, &OrderBody::from(receipt));
-    let location = HeaderValue::try_from(location).expect("a path of ASCII letters and digits");
-    response.headers_mut().insert(LOCATION, location);
-    response
+    located(json(StatusCode::CREATED, &OrderBody::from(receipt)), &location)
 }
 
 impl Answers for PlaceOrders {

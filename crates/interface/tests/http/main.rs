@@ -19,4 +19,6 @@ mod outage;
 mod outbox;
 mod overload;
 mod redis;
+mod stores;
 mod tokens;
+mod trail;
