@@ -19,6 +19,7 @@
 //! ```
 
 mod audit;
+mod cart;
 mod catalogue_queries;
 mod coupon;
 mod coupon_places;

@@ -15,6 +15,7 @@ use jangteo_application::queries::{
     CatalogueQueries, CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
     PaymentView, PopularProducts, ProductList, ProductView, Readiness,
 };
+use jangteo_domain::cart::CartView;
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::{Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, User, UserId, Wallet};
 use jangteo_infra_database::Store;
@@ -114,6 +115,10 @@ impl CustomerQueries for Reads {
         page: PageRequest,
     ) -> Result<Page<CouponHistoryLine>, RepositoryError> {
         self.at_home(move |store| async move { store.coupon_history(user, page).await }).await
+    }
+
+    async fn cart(&self, user: UserId) -> Result<CartView, RepositoryError> {
+        self.at_home(move |store| async move { store.cart(user).await }).await
     }
 
     async fn orders(
