@@ -7,8 +7,10 @@ use chrono::TimeDelta;
 use jangteo_application::CouponClaims;
 use jangteo_application::cache::StockNews;
 use jangteo_application::cancel_orders::CancelOrders;
+use jangteo_application::change_carts::ChangeCarts;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::fulfil_orders::FulfilOrders;
+use jangteo_application::order_carts::OrderCarts;
 use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
@@ -17,6 +19,8 @@ use jangteo_application::{Audit, Batcher, Clock, OutboxQueries, Redeliverer};
 
 mod audit;
 mod body;
+mod cart;
+mod cart_order;
 mod client_address;
 mod completeness;
 mod coupon_history;
@@ -61,6 +65,8 @@ pub(crate) struct Shop {
     pub(crate) payments: Batcher<PayOrders>,
     pub(crate) cancellations: Batcher<CancelOrders>,
     pub(crate) fulfilments: Batcher<FulfilOrders>,
+    pub(crate) cart_changes: Batcher<ChangeCarts>,
+    pub(crate) cart_orders: Batcher<OrderCarts>,
     pub(crate) charges: Batcher<ChargeWallets>,
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
@@ -84,6 +90,8 @@ pub(crate) struct Shop {
 fn api() -> Vec<Endpoint> {
     [
         products::endpoints(),
+        cart::endpoints(),
+        cart_order::endpoints(),
         orders::endpoints(),
         order_changes::endpoints(),
         payments::endpoints(),

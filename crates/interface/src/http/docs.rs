@@ -18,7 +18,7 @@ use utoipa_swagger_ui::Config;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
-    audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
+    audit, cart, cart_order, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
     payments, products, statistics, users, wallets,
 };
 
@@ -31,7 +31,7 @@ const DOCUMENT: &str = "/openapi.json";
         description = "An order and payment engine for shops that sell under pressure.\n\n\
             **Who is asking**: `X-User-Id` names the user, and is believed; `X-User-Role: ADMIN` the administrator. \
             Products, coupons on offer, statistics and health need neither.\n\n\
-            **Writing safely**: give every POST an `Idempotency-Key` of your own. Sent again with the same key, it gets \
+            **Writing safely**: give every POST, PATCH and DELETE an `Idempotency-Key` of your own. Sent again with the same key, it gets \
             the same answer, with `Idempotency-Replayed: true`, and nothing happens twice.\n\n\
             **Money** is an exact number with two decimals; in requests a number or a text.\n\n\
             **Errors** all have one format, in Korean, or in English with `Accept-Language: en`. Every response has a \
@@ -42,6 +42,12 @@ const DOCUMENT: &str = "/openapi.json";
     paths(
         products::list,
         products::product,
+        cart::cart,
+        cart::add,
+        cart::change,
+        cart::remove,
+        cart::clear,
+        cart_order::order,
         orders::list,
         orders::place,
         orders::order,
@@ -78,6 +84,7 @@ const DOCUMENT: &str = "/openapi.json";
     // Readers see the areas in this order.
     tags(
         (name = "Products"),
+        (name = "Cart"),
         (name = "Orders"),
         (name = "Wallets"),
         (name = "Coupons"),
@@ -98,7 +105,8 @@ impl Modify for CommonErrors {
     fn modify(&self, document: &mut OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let is_api = path.starts_with("/api/");
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten().filter(|_| is_api) {
+            let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+            for operation in operations.into_iter().flatten().filter(|_| is_api) {
                 add_errors(path, operation);
             }
         }

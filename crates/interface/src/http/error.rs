@@ -83,6 +83,7 @@ pub(crate) enum Problem {
     NoSuchOrder,
     NoSuchCoupon,
     NoSuchEvent,
+    NoSuchCartItem,
     MethodNotAllowed {
         allowed: String,
     },
@@ -104,6 +105,10 @@ pub(crate) enum Problem {
     HoldEnded,
     /// The platform has the event.
     EventSent,
+    /// It has as many lines as it can have.
+    CartFull,
+    /// There is nothing in it to order.
+    CartEmpty,
     CouponInvalid,
     OutOfStock,
     InsufficientBalance,
@@ -130,14 +135,19 @@ impl Problem {
             | Self::NoSuchProduct
             | Self::NoSuchOrder
             | Self::NoSuchCoupon
-            | Self::NoSuchEvent => ErrorCode::NotFound,
+            | Self::NoSuchEvent
+            | Self::NoSuchCartItem => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
             Self::TooManyRequests { .. } => ErrorCode::RateLimited,
-            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) | Self::HoldEnded | Self::EventSent => {
-                ErrorCode::Conflict
-            }
+            Self::KeyReused
+            | Self::EmailTaken
+            | Self::OrderStatus(_)
+            | Self::HoldEnded
+            | Self::EventSent
+            | Self::CartFull
+            | Self::CartEmpty => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
@@ -205,6 +215,9 @@ pub(crate) enum Reason {
     },
     OrderStatus(&'static str),
     HoldEnded(DateTime<Utc>),
+    UnknownCartItem,
+    CartFull,
+    CartEmpty,
     LimitExceeded {
         balance: Money,
         maximum: Money,
@@ -510,6 +523,9 @@ impl Reason {
             | Self::NotALine { .. }
             | Self::OrderStatus(_)
             | Self::HoldEnded(_)
+            | Self::UnknownCartItem
+            | Self::CartFull
+            | Self::CartEmpty
             | Self::Coupon(_)
             | Self::Claim(_) => Figures::default(),
         }
