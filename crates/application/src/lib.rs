@@ -6,7 +6,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | a use case | [`place_orders`], [`pay_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`], [`manage_accounts`] |
+//! | a use case | [`place_orders`], [`pay_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`], [`manage_accounts`], [`change_carts`], [`order_carts`] |
 //! | how commands share a transaction | [`batcher`], [`operation`] |
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
@@ -22,6 +22,8 @@ pub mod back_office_queries;
 pub mod batcher;
 pub mod cache;
 pub mod cancel_orders;
+mod cart_snapshot;
+pub mod change_carts;
 pub mod charge_wallets;
 pub mod claim_coupons;
 pub mod clock;
@@ -38,6 +40,7 @@ pub mod jobs;
 pub mod manage_accounts;
 pub mod manage_stores;
 pub mod operation;
+pub mod order_carts;
 pub mod outbox;
 pub mod outbox_queries;
 pub mod outbox_watch;

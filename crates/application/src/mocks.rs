@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_domain::RepositoryError;
+use jangteo_domain::cart::{CartRepository, MockCartRepository};
 use jangteo_domain::coupon::{CouponRepository, MockCouponRepository};
 use jangteo_domain::order::{MockOrderRepository, OrderRepository};
 use jangteo_domain::product::{MockProductRepository, ProductRepository};
@@ -28,6 +29,7 @@ pub(crate) struct MockedUnitOfWork {
     pub(crate) stores: MockStoreRepository,
     pub(crate) products: MockProductRepository,
     pub(crate) coupons: MockCouponRepository,
+    pub(crate) carts: MockCartRepository,
     pub(crate) orders: MockOrderRepository,
     pub(crate) outbox: MockOutboxRepository,
     pub(crate) idempotency: MockIdempotencyRepository,
@@ -56,6 +58,10 @@ impl UnitOfWork for MockedUnitOfWork {
 
     fn coupons(&mut self) -> &mut dyn CouponRepository {
         &mut self.coupons
+    }
+
+    fn carts(&mut self) -> &mut dyn CartRepository {
+        &mut self.carts
     }
 
     fn orders(&mut self) -> &mut dyn OrderRepository {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use jangteo_domain::cart::CartView;
 use jangteo_domain::coupon::UserCouponState;
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::payment::PaymentStatus;
@@ -252,6 +253,9 @@ pub trait CustomerQueries: Send + Sync {
         user: UserId,
         page: PageRequest,
     ) -> Result<Page<CouponHistoryLine>, RepositoryError>;
+
+    /// The customer's cart, at today's prices; an empty one for an unknown customer.
+    async fn cart(&self, user: UserId) -> Result<CartView, RepositoryError>;
 
     /// The customer's orders, latest first.
     async fn orders(

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use jangteo_domain::RepositoryError;
+use jangteo_domain::cart::CartRepository;
 use jangteo_domain::coupon::CouponRepository;
 use jangteo_domain::order::OrderRepository;
 use jangteo_domain::product::ProductRepository;
@@ -29,6 +30,8 @@ pub trait UnitOfWork: Send {
     fn products(&mut self) -> &mut dyn ProductRepository;
     /// Coupons and customers' copies of them.
     fn coupons(&mut self) -> &mut dyn CouponRepository;
+    /// What customers mean to order; guarded by their wallets.
+    fn carts(&mut self) -> &mut dyn CartRepository;
     /// Orders and payments.
     fn orders(&mut self) -> &mut dyn OrderRepository;
     /// Events for the data platform.

@@ -29,6 +29,7 @@
 //! ```
 
 pub mod cancellation;
+pub mod cart;
 pub mod checkout;
 pub mod coupon;
 pub mod deferred;
@@ -44,8 +45,9 @@ pub mod store;
 pub mod user;
 pub mod wallet;
 
+pub use cart::Cart;
 pub use coupon::{Coupon, CouponCode, UserCoupon};
-pub use ids::{CouponId, OrderId, ProductId, StoreId, UserCouponId, UserId, VariantId};
+pub use ids::{CartItemId, CouponId, OrderId, ProductId, StoreId, UserCouponId, UserId, VariantId};
 pub use money::{Money, MoneyError};
 pub use order::{Order, OrderRequest};
 pub use payment::Payment;

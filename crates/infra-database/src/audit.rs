@@ -18,7 +18,7 @@ struct Rule {
     query: &'static str,
 }
 
-const RULES: [Rule; 30] = [
+const RULES: [Rule; 31] = [
     Rule {
         rule: "a wallet is the sum of its ledger entries",
         what: "wallet of user",
@@ -196,6 +196,13 @@ const RULES: [Rule; 30] = [
                 CROSS JOIN (SELECT MAX(events_purged_until) AS until FROM installation) purged \
                 LEFT JOIN outbox e ON e.aggregate = 'user_coupon' AND e.aggregate_id = u.id AND e.sequence = 1 \
                 WHERE e.id IS NULL AND (purged.until IS NULL OR u.claimed_at > purged.until)",
+    },
+    Rule {
+        rule: "a line of a cart names a variant of its product, or none",
+        what: "line of a cart",
+        query: "SELECT c.id AS id, c.variant_id AS expected, 0 AS found FROM cart_items c \
+                LEFT JOIN variants v ON v.id = c.variant_id AND v.product_id = c.product_id \
+                WHERE c.variant_id <> 0 AND v.id IS NULL",
     },
     Rule {
         rule: "a coupon counts those that were issued, and never more than there are",

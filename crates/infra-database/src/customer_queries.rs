@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jangteo_application::queries::{
     CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest, PaymentView,
 };
+use jangteo_domain::cart::CartView;
 use jangteo_domain::order::{Order, OrderStatus};
 use jangteo_domain::{Money, OrderId, RepositoryError, User, UserId, Wallet};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
@@ -56,6 +57,10 @@ impl CustomerQueries for Store {
         page: PageRequest,
     ) -> Result<Page<CouponHistoryLine>, RepositoryError> {
         self.find_coupon_history(user, page).await
+    }
+
+    async fn cart(&self, user: UserId) -> Result<CartView, RepositoryError> {
+        self.find_cart(user).await
     }
 
     async fn orders(

@@ -21,6 +21,7 @@
 mod account_queries;
 mod audit;
 mod back_office_queries;
+mod cart;
 mod catalogue_queries;
 mod coupon;
 mod coupon_places;

@@ -8,6 +8,7 @@ use jangteo_application::idempotency::IdempotencyRepository;
 use jangteo_application::outbox::OutboxRepository;
 use jangteo_application::trail::TrailRepository;
 use jangteo_domain::RepositoryError;
+use jangteo_domain::cart::CartRepository;
 use jangteo_domain::coupon::CouponRepository;
 use jangteo_domain::order::OrderRepository;
 use jangteo_domain::product::ProductRepository;
@@ -63,6 +64,10 @@ impl UnitOfWork for Transaction {
     }
 
     fn coupons(&mut self) -> &mut dyn CouponRepository {
+        self
+    }
+
+    fn carts(&mut self) -> &mut dyn CartRepository {
         self
     }
 

@@ -13,12 +13,14 @@ use chrono::TimeDelta;
 use futures::future::OptionFuture;
 use jangteo_application::cache::SharedCache;
 use jangteo_application::cancel_orders::CancelOrders;
+use jangteo_application::change_carts::ChangeCarts;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
 use jangteo_application::manage_stores::ManageStores;
 use jangteo_application::operation::Executor;
+use jangteo_application::order_carts::OrderCarts;
 use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
@@ -47,7 +49,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 7;
+const WRITING_OPERATIONS: u32 = 9;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -178,6 +180,8 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
         shop.payments.drain(),
         shop.cancellations.drain(),
         shop.fulfilments.drain(),
+        shop.cart_changes.drain(),
+        shop.cart_orders.drain(),
         shop.charges.drain(),
         shop.claims.drain(),
         shop.registrations.drain(),
@@ -251,6 +255,8 @@ fn open(
         payments: start(PayOrders, store, &clock, batches),
         cancellations: start(CancelOrders, store, &clock, batches),
         fulfilments: start(FulfilOrders, store, &clock, batches),
+        cart_changes: start(ChangeCarts, store, &clock, batches),
+        cart_orders: start(OrderCarts, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
         claims: CouponClaims::start(
             coupon_gate(settings, redis.as_ref()),

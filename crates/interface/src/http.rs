@@ -8,10 +8,12 @@ use jangteo_application::CouponClaims;
 use jangteo_application::back_office_queries::BackOfficeQueries;
 use jangteo_application::cache::StockNews;
 use jangteo_application::cancel_orders::CancelOrders;
+use jangteo_application::change_carts::ChangeCarts;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
 use jangteo_application::manage_stores::ManageStores;
+use jangteo_application::order_carts::OrderCarts;
 use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
@@ -25,6 +27,8 @@ mod admin_stores;
 mod answers;
 mod audit;
 mod body;
+mod cart;
+mod cart_order;
 mod client_address;
 mod completeness;
 mod coupon_history;
@@ -76,6 +80,8 @@ pub(crate) struct Shop {
     pub(crate) payments: Batcher<PayOrders>,
     pub(crate) cancellations: Batcher<CancelOrders>,
     pub(crate) fulfilments: Batcher<FulfilOrders>,
+    pub(crate) cart_changes: Batcher<ChangeCarts>,
+    pub(crate) cart_orders: Batcher<OrderCarts>,
     pub(crate) charges: Batcher<ChargeWallets>,
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
@@ -106,6 +112,8 @@ pub(crate) struct Shop {
 fn api() -> Vec<Endpoint> {
     [
         products::endpoints(),
+        cart::endpoints(),
+        cart_order::endpoints(),
         orders::endpoints(),
         order_changes::endpoints(),
         payments::endpoints(),

@@ -7,7 +7,7 @@ use chrono::SecondsFormat;
 use jangteo_domain::coupon::{ClaimRefusal, CouponFault};
 use jangteo_domain::user::ProfileError;
 use jangteo_domain::wallet::InsufficientBalance;
-use jangteo_domain::{MoneyError, OrderRequest, Quantity};
+use jangteo_domain::{Cart, MoneyError, OrderRequest, Quantity};
 
 use crate::http::{OrderFault, Problem, Reason};
 use crate::tokens::TokenFault;
@@ -106,6 +106,9 @@ impl Problem {
                 "이 Idempotency-Key로 처리된 요청이 없습니다.",
                 "Nothing was decided under this Idempotency-Key.",
             ),
+            Self::NoSuchCartItem => {
+                both("장바구니에 없는 항목입니다.", "There is no such line in your cart.")
+            }
             Self::MethodNotAllowed { allowed } => both(
                 format!("지원하지 않는 메서드입니다. 사용할 수 있는 메서드: {allowed}"),
                 format!("This path does not know the method; it knows {allowed}."),
@@ -153,6 +156,8 @@ impl Problem {
                 "이미 전송된(SENT) 이벤트입니다. 다시 보내려면 resend를 사용하세요.",
                 "The event was delivered (SENT). To send it once more, use resend.",
             ),
+            Self::CartFull => both("장바구니가 가득 찼습니다.", "The cart is full."),
+            Self::CartEmpty => both("장바구니가 비어 있습니다.", "The cart is empty."),
             Self::CouponInvalid => both("사용할 수 없는 쿠폰입니다.", "The coupon cannot be used."),
             Self::OutOfStock => {
                 both("재고가 부족한 상품이 있습니다.", "There are not enough pieces in stock.")
@@ -218,6 +223,9 @@ impl Reason {
             Self::NotALine { .. } => "NOT_A_LINE",
             Self::OrderStatus(_) => "ORDER_STATUS",
             Self::HoldEnded(_) => "HOLD_ENDED",
+            Self::UnknownCartItem => "UNKNOWN_CART_ITEM",
+            Self::CartFull => "CART_FULL",
+            Self::CartEmpty => "CART_EMPTY",
             Self::Order(OrderFault::LineCount) => "LINE_COUNT",
             Self::Order(OrderFault::TooManyPieces { .. }) => "TOO_MANY_PIECES",
             Self::Order(OrderFault::UnknownProduct { .. }) => "UNKNOWN_PRODUCT",
@@ -321,6 +329,12 @@ impl Reason {
                 let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
                 both(format!("결제 기한은 {until}까지였습니다."), format!("It could be paid until {until}."))
             }
+            Self::UnknownCartItem => both("장바구니에 없는 항목입니다.", "Your cart has no such line."),
+            Self::CartFull => both(
+                format!("장바구니에는 {}개 항목까지 담을 수 있습니다.", Cart::MAX_LINES),
+                format!("A cart has at most {} lines.", Cart::MAX_LINES),
+            ),
+            Self::CartEmpty => both("주문할 항목이 없습니다.", "There is nothing to order."),
             Self::LimitExceeded { balance, maximum } => both(
                 format!("현재 잔액은 {balance}이고, {maximum}까지 충전할 수 있습니다."),
                 format!("The balance is {balance} and may become {maximum}."),

@@ -18,6 +18,7 @@ use jangteo_application::queries::{
     PaymentView, PopularProducts, ProductList, ProductView, Readiness,
 };
 use jangteo_application::{AccountQueries, IdempotencyKey, IdempotencyQueries};
+use jangteo_domain::cart::CartView;
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::user::Account;
 use jangteo_domain::{
@@ -120,6 +121,10 @@ impl CustomerQueries for Reads {
         page: PageRequest,
     ) -> Result<Page<CouponHistoryLine>, RepositoryError> {
         self.at_home(move |store| async move { store.coupon_history(user, page).await }).await
+    }
+
+    async fn cart(&self, user: UserId) -> Result<CartView, RepositoryError> {
+        self.at_home(move |store| async move { store.cart(user).await }).await
     }
 
     async fn orders(

@@ -20,8 +20,9 @@ use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::recognition::Recognition;
 use super::{
-    accounts, admin_stores, audit, completeness, coupon_history, coupon_offers, coupons, keys, operations,
-    order_changes, orders, outbox, payments, products, statistics, stores, trail, users, wallets,
+    accounts, admin_stores, audit, cart, cart_order, completeness, coupon_history, coupon_offers, coupons,
+    keys, operations, order_changes, orders, outbox, payments, products, statistics, stores, trail, users,
+    wallets,
 };
 use crate::config::Authentication;
 
@@ -45,6 +46,12 @@ const DOCUMENT: &str = "/openapi.json";
     paths(
         products::list,
         products::product,
+        cart::cart,
+        cart::add,
+        cart::change,
+        cart::remove,
+        cart::clear,
+        cart_order::order,
         orders::list,
         orders::place,
         orders::order,
@@ -96,6 +103,7 @@ const DOCUMENT: &str = "/openapi.json";
     // Readers see the areas in this order.
     tags(
         (name = "Products"),
+        (name = "Cart"),
         (name = "Orders"),
         (name = "Wallets"),
         (name = "Coupons"),

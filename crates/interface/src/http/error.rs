@@ -93,6 +93,7 @@ pub(crate) enum Problem {
     NoSuchEvent,
     /// Nothing was decided under it.
     NoSuchKey,
+    NoSuchCartItem,
     MethodNotAllowed {
         allowed: String,
     },
@@ -119,6 +120,10 @@ pub(crate) enum Problem {
     HoldEnded,
     /// The platform has the event.
     EventSent,
+    /// It has as many lines as it can have.
+    CartFull,
+    /// There is nothing in it to order.
+    CartEmpty,
     CouponInvalid,
     OutOfStock,
     InsufficientBalance,
@@ -147,7 +152,8 @@ impl Problem {
             | Self::NoSuchCoupon
             | Self::NoSuchEvent
             | Self::NoSuchStore
-            | Self::NoSuchKey => ErrorCode::NotFound,
+            | Self::NoSuchKey
+            | Self::NoSuchCartItem => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
@@ -160,7 +166,9 @@ impl Problem {
             | Self::NameTaken
             | Self::StoreDeleted
             | Self::StoreHasProducts
-            | Self::EventSent => ErrorCode::Conflict,
+            | Self::EventSent
+            | Self::CartFull
+            | Self::CartEmpty => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
@@ -239,6 +247,9 @@ pub(crate) enum Reason {
     },
     OrderStatus(&'static str),
     HoldEnded(DateTime<Utc>),
+    UnknownCartItem,
+    CartFull,
+    CartEmpty,
     LimitExceeded {
         balance: Money,
         maximum: Money,
@@ -570,6 +581,9 @@ impl Reason {
             | Self::NotALine { .. }
             | Self::OrderStatus(_)
             | Self::HoldEnded(_)
+            | Self::UnknownCartItem
+            | Self::CartFull
+            | Self::CartEmpty
             | Self::Coupon(_)
             | Self::Claim(_) => Figures::default(),
         }
