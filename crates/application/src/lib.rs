@@ -13,8 +13,9 @@
 //! | what goes to the data platform, and how | [`outbox`], [`relay`], [`cloud_event`] |
 //! | what operators see of it, and what they can do | [`outbox_queries`], [`outbox_watch`], [`redelivery`] |
 //! | what administrators change | [`trail`], [`versions`] |
+//! | what they read in bulk | [`exports`] |
 //! | what is done now and then, by one instance | [`jobs`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`], [`exports`] |
 
 pub mod audit;
 pub mod batcher;
@@ -29,6 +30,7 @@ pub mod contracts;
 pub mod coupon_claims;
 pub mod coupon_gate;
 pub mod event_sink;
+pub mod exports;
 pub mod fulfil_orders;
 pub mod idempotency;
 pub mod ids;
@@ -58,6 +60,7 @@ pub use clock::{Clock, SystemClock};
 pub use coupon_claims::CouponClaims;
 pub use coupon_gate::{CouponGate, CouponPlaces};
 pub use event_sink::EventSink;
+pub use exports::Exports;
 pub use idempotency::IdempotencyKey;
 pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};

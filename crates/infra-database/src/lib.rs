@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the way in. Writes go through one `transaction`, with a file per aggregate; reads that need no
 //! transaction are in `catalogue_queries`, `coupon_queries`, `customer_queries` and
-//! `outbox_queries`.
+//! `outbox_queries`; those that need one moment for many queries are in `audit` and `exports`.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -19,6 +19,7 @@
 //! ```
 
 mod audit;
+mod by_time;
 mod catalogue_queries;
 mod coupon;
 mod coupon_places;
@@ -26,6 +27,7 @@ mod coupon_queries;
 mod customer_queries;
 mod entity;
 mod error;
+mod exports;
 mod id_blocks;
 mod idempotency;
 mod job_leases;

@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Limits, Operations, Shop};
+use crate::http::{self, Downloads, Limits, Operations, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 use crate::worker::{self, Worker};
@@ -168,6 +168,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
     if tokio::time::timeout(patience, handle.stop(true)).await.is_err() {
         tracing::warn!("some clients have not taken their answers");
     }
+    shop.downloads.stop();
     tokio::join!(
         shop.orders.drain(),
         shop.cancellations.drain(),
@@ -253,7 +254,9 @@ fn open(
         customers: reads.clone(),
         audit: reads.clone(),
         redeliverer: redeliverer(store, &clock),
-        outbox: reads,
+        outbox: reads.clone(),
+        exports: reads,
+        downloads: Downloads::here(),
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         operations: Arc::new(operations(store, redis, metrics, Arc::clone(&clock))),
         clock,

@@ -11,7 +11,7 @@ use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
-use jangteo_application::{Audit, Batcher, Clock, OutboxQueries, Redeliverer};
+use jangteo_application::{Audit, Batcher, Clock, Exports, OutboxQueries, Redeliverer};
 
 mod audit;
 mod body;
@@ -21,9 +21,11 @@ mod coupon_history;
 mod coupon_offers;
 mod coupons;
 mod docs;
+mod downloads;
 mod endpoint;
 mod error;
 mod exact;
+mod exports;
 mod headers;
 mod limits;
 mod observe;
@@ -36,6 +38,7 @@ mod parameters;
 mod periods;
 mod products;
 mod statistics;
+mod table;
 mod trace;
 mod users;
 mod versions;
@@ -44,6 +47,7 @@ mod wallets;
 pub use docs::openapi;
 
 pub(crate) use audit::AuditBody;
+pub(crate) use downloads::Downloads;
 pub(crate) use error::{OrderFault, Problem, Reason};
 pub(crate) use limits::Limits;
 pub(crate) use operations::Operations;
@@ -66,6 +70,8 @@ pub(crate) struct Shop {
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) outbox: Arc<dyn OutboxQueries>,
     pub(crate) redeliverer: Redeliverer,
+    pub(crate) exports: Arc<dyn Exports>,
+    pub(crate) downloads: Downloads,
     /// None when requests are not limited.
     pub(crate) limits: Option<Arc<Limits>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -87,6 +93,7 @@ fn api() -> Vec<Endpoint> {
         users::endpoints(),
         statistics::endpoints(),
         audit::endpoints(),
+        exports::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.
         completeness::endpoints(),
         outbox::endpoints(),

@@ -147,6 +147,10 @@ impl Problem {
                 "처리 결과를 확인하지 못했습니다. 같은 Idempotency-Key로 다시 요청하면 결과를 알 수 있습니다.",
                 "It is not known what became of the request. Sending it again with the same Idempotency-Key tells.",
             ),
+            Self::TooManyExports => both(
+                "이미 다른 내보내기가 진행 중입니다. 끝난 뒤에 다시 시도해 주세요.",
+                "As many exports as may be are under way. Please try again when one has ended.",
+            ),
             Self::DatabaseAway => both(
                 "일시적으로 조회할 수 없습니다. 잠시 후 다시 시도해 주세요.",
                 "This cannot be read at the moment. Please try again.",
@@ -174,7 +178,7 @@ impl Reason {
             Self::OutOfRange { .. } => "OUT_OF_RANGE",
             Self::NotOneOf(_) => "NOT_ALLOWED",
             Self::NotAMoment => "NOT_A_MOMENT",
-            Self::BadPeriod { .. } => "BAD_PERIOD",
+            Self::EndsBeforeItBegins | Self::BadPeriod { .. } => "BAD_PERIOD",
             Self::Amount(MoneyError::NotANumber) => "NOT_AN_AMOUNT",
             Self::Amount(MoneyError::TooPrecise) => "TOO_MANY_DECIMALS",
             Self::Amount(MoneyError::TooLarge) | Self::Order(OrderFault::TooLarge) => "AMOUNT_TOO_LARGE",
@@ -242,6 +246,7 @@ impl Reason {
                 "ISO-8601 시각이어야 합니다. 예: 2025-11-09T12:34:56Z",
                 "This must be a moment in ISO-8601, such as 2025-11-09T12:34:56Z.",
             ),
+            Self::EndsBeforeItBegins => both("from보다 늦어야 합니다.", "This must be later than `from`."),
             Self::BadPeriod { days } => both(
                 format!("from보다 늦어야 하고, 기간은 최대 {days}일입니다."),
                 format!("This must be later than `from`, by {days} days at most."),

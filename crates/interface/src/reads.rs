@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditReport};
+use jangteo_application::exports::{
+    EntriesToExport, Export, ExportedEntry, ExportedLine, Exports, OrdersToExport,
+};
 use jangteo_application::outbox::EventStatus;
 use jangteo_application::outbox_queries::{
     Backlog, EventView, HourOfOrders, OutboxQueries, Period, ToldOrder,
@@ -142,6 +145,20 @@ impl Readiness for Reads {
 impl Audit for Reads {
     async fn audit(&self) -> Result<AuditReport, RepositoryError> {
         self.at_home(|store| async move { store.audit().await }).await
+    }
+}
+
+#[async_trait]
+impl Exports for Reads {
+    async fn orders(&self, which: OrdersToExport) -> Result<Box<dyn Export<ExportedLine>>, RepositoryError> {
+        self.at_home(move |store| async move { Exports::orders(&store, which).await }).await
+    }
+
+    async fn entries(
+        &self,
+        which: EntriesToExport,
+    ) -> Result<Box<dyn Export<ExportedEntry>>, RepositoryError> {
+        self.at_home(move |store| async move { store.entries(which).await }).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod coupon_reads;
 mod coupons;
+mod exports;
 mod group_commit;
 mod guards;
 mod ids;

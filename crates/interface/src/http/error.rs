@@ -112,6 +112,8 @@ pub(crate) enum Problem {
     Busy,
     /// It is not known whether the request was executed.
     OutcomeUnknown,
+    /// As many exports as may be are under way.
+    TooManyExports,
     /// A read failed, and the next may not.
     DatabaseAway,
     Internal,
@@ -143,7 +145,9 @@ impl Problem {
             Self::BalanceLimitExceeded => ErrorCode::BalanceLimitExceeded,
             Self::CouponSoldOut => ErrorCode::CouponSoldOut,
             Self::CouponAlreadyClaimed => ErrorCode::CouponAlreadyClaimed,
-            Self::Busy | Self::OutcomeUnknown | Self::DatabaseAway => ErrorCode::ServiceUnavailable,
+            Self::Busy | Self::OutcomeUnknown | Self::TooManyExports | Self::DatabaseAway => {
+                ErrorCode::ServiceUnavailable
+            }
             Self::Internal => ErrorCode::InternalError,
         }
     }
@@ -186,6 +190,7 @@ pub(crate) enum Reason {
     },
     NotOneOf(&'static [&'static str]),
     NotAMoment,
+    EndsBeforeItBegins,
     /// It ends before it begins, or is too long.
     BadPeriod {
         days: i64,
@@ -487,6 +492,7 @@ impl Reason {
             | Self::OutOfRange { .. }
             | Self::NotOneOf(_)
             | Self::NotAMoment
+            | Self::EndsBeforeItBegins
             | Self::BadPeriod { .. }
             | Self::Amount(_)
             | Self::Profile(_)

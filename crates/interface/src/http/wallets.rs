@@ -96,17 +96,21 @@ impl From<LedgerLine> for LedgerBody {
     fn from(line: LedgerLine) -> Self {
         Self {
             id: line.id,
-            kind: match line.kind {
-                LedgerKind::Charge => "CHARGE",
-                LedgerKind::Use => "USE",
-                LedgerKind::Refund => "REFUND",
-                LedgerKind::Adjust => "ADJUST",
-            },
+            kind: kind_name(line.kind),
             amount: MoneyJson(line.amount),
             balance_after: MoneyJson(line.balance_after),
             order_id: line.order.map(|order| order.0),
             created_at: Moment(line.at),
         }
+    }
+}
+
+pub(super) fn kind_name(kind: LedgerKind) -> &'static str {
+    match kind {
+        LedgerKind::Charge => "CHARGE",
+        LedgerKind::Use => "USE",
+        LedgerKind::Refund => "REFUND",
+        LedgerKind::Adjust => "ADJUST",
     }
 }
 

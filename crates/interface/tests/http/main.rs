@@ -7,6 +7,7 @@ mod bad_input;
 mod caching;
 mod coupons;
 mod document;
+mod exports;
 mod idempotency;
 mod lifecycle;
 mod limits;
