@@ -6,17 +6,18 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | a use case | [`place_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`] |
+//! | a use case | [`place_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`adjust_wallets`], [`claim_coupons`], [`register_users`] |
 //! | how commands share a transaction | [`batcher`], [`operation`] |
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform, and how | [`outbox`], [`relay`], [`cloud_event`] |
 //! | what operators see of it, and what they can do | [`outbox_queries`], [`outbox_watch`], [`redelivery`] |
 //! | what administrators change | [`trail`], [`versions`] |
-//! | what they read in bulk | [`exports`] |
+//! | what they read in bulk | [`exports`], [`order_book`] |
 //! | what is done now and then, by one instance | [`jobs`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`], [`exports`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`], [`exports`], [`order_book`] |
 
+pub mod adjust_wallets;
 pub mod audit;
 pub mod batcher;
 pub mod cache;
@@ -36,6 +37,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod jobs;
 pub mod operation;
+pub mod order_book;
 pub mod outbox;
 pub mod outbox_queries;
 pub mod outbox_watch;
@@ -64,6 +66,7 @@ pub use exports::Exports;
 pub use idempotency::IdempotencyKey;
 pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};
+pub use order_book::OrderBook;
 pub use outbox_queries::OutboxQueries;
 pub use outbox_watch::OutboxWatch;
 pub use rate_limit::RateLimiter;

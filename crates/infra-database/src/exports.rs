@@ -28,7 +28,7 @@ const ORDERS: u64 = 500;
 const ENTRIES: u64 = 2000;
 
 /// The entries as they are stored: in the order of time, nearly.
-const LEDGER: Journal<ledger_entries::Entity> =
+pub(crate) const LEDGER: Journal<ledger_entries::Entity> =
     Journal { id: ledger_entries::Column::Id, created_at: ledger_entries::Column::CreatedAt };
 
 #[async_trait]

@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the way in. Writes go through one `transaction`, with a file per aggregate; reads that need no
 //! transaction are in `catalogue_queries`, `coupon_queries`, `customer_queries` and
-//! `outbox_queries`; those that need one moment for many queries are in `audit` and `exports`.
+//! `outbox_queries`; those that need one moment for many queries are in `audit`, `exports` and `order_book`.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -33,6 +33,7 @@ mod idempotency;
 mod job_leases;
 mod literal;
 mod order;
+mod order_book;
 mod order_details;
 mod outbox;
 mod outbox_leases;

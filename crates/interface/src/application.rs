@@ -10,6 +10,7 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use chrono::TimeDelta;
 use futures::future::OptionFuture;
+use jangteo_application::adjust_wallets::AdjustWallets;
 use jangteo_application::cache::SharedCache;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
@@ -43,7 +44,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 6;
+const WRITING_OPERATIONS: u32 = 7;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -174,6 +175,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
         shop.cancellations.drain(),
         shop.fulfilments.drain(),
         shop.charges.drain(),
+        shop.adjustments.drain(),
         shop.claims.drain(),
         shop.registrations.drain(),
     );
@@ -242,6 +244,7 @@ fn open(
         cancellations: start(CancelOrders, store, &clock, batches),
         fulfilments: start(FulfilOrders, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
+        adjustments: start(AdjustWallets, store, &clock, batches),
         claims: CouponClaims::start(
             coupon_gate(settings, redis.as_ref()),
             Arc::new(store.clone()),
@@ -255,6 +258,7 @@ fn open(
         audit: reads.clone(),
         redeliverer: redeliverer(store, &clock),
         outbox: reads.clone(),
+        order_book: reads.clone(),
         exports: reads,
         downloads: Downloads::here(),
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),

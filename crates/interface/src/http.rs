@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, route};
 use jangteo_application::CouponClaims;
+use jangteo_application::adjust_wallets::AdjustWallets;
 use jangteo_application::cache::StockNews;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
@@ -11,8 +12,10 @@ use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
-use jangteo_application::{Audit, Batcher, Clock, Exports, OutboxQueries, Redeliverer};
+use jangteo_application::{Audit, Batcher, Clock, Exports, OrderBook, OutboxQueries, Redeliverer};
 
+mod admin_orders;
+mod admin_wallets;
 mod audit;
 mod body;
 mod client_address;
@@ -37,6 +40,7 @@ mod pages;
 mod parameters;
 mod periods;
 mod products;
+mod sales;
 mod statistics;
 mod table;
 mod trace;
@@ -62,6 +66,7 @@ pub(crate) struct Shop {
     pub(crate) cancellations: Batcher<CancelOrders>,
     pub(crate) fulfilments: Batcher<FulfilOrders>,
     pub(crate) charges: Batcher<ChargeWallets>,
+    pub(crate) adjustments: Batcher<AdjustWallets>,
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
@@ -70,6 +75,7 @@ pub(crate) struct Shop {
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) outbox: Arc<dyn OutboxQueries>,
     pub(crate) redeliverer: Redeliverer,
+    pub(crate) order_book: Arc<dyn OrderBook>,
     pub(crate) exports: Arc<dyn Exports>,
     pub(crate) downloads: Downloads,
     /// None when requests are not limited.
@@ -92,6 +98,9 @@ fn api() -> Vec<Endpoint> {
         coupon_history::endpoints(),
         users::endpoints(),
         statistics::endpoints(),
+        admin_orders::endpoints(),
+        admin_wallets::endpoints(),
+        sales::endpoints(),
         audit::endpoints(),
         exports::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.

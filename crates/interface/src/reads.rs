@@ -10,6 +10,7 @@ use jangteo_application::audit::{Audit, AuditReport};
 use jangteo_application::exports::{
     EntriesToExport, Export, ExportedEntry, ExportedLine, Exports, OrdersToExport,
 };
+use jangteo_application::order_book::{OrderBook, OrderSearch, SalesOfPeriod, SalesQuestion};
 use jangteo_application::outbox::EventStatus;
 use jangteo_application::outbox_queries::{
     Backlog, EventView, HourOfOrders, OutboxQueries, Period, ToldOrder,
@@ -145,6 +146,17 @@ impl Readiness for Reads {
 impl Audit for Reads {
     async fn audit(&self) -> Result<AuditReport, RepositoryError> {
         self.at_home(|store| async move { store.audit().await }).await
+    }
+}
+
+#[async_trait]
+impl OrderBook for Reads {
+    async fn orders(&self, search: OrderSearch, page: PageRequest) -> Result<Page<Order>, RepositoryError> {
+        self.at_home(move |store| async move { OrderBook::orders(&store, search, page).await }).await
+    }
+
+    async fn sales(&self, question: SalesQuestion) -> Result<Vec<SalesOfPeriod>, RepositoryError> {
+        self.at_home(move |store| async move { store.sales(question).await }).await
     }
 }
 

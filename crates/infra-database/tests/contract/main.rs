@@ -9,6 +9,7 @@ mod guards;
 mod ids;
 mod jobs;
 mod lifecycle;
+mod order_book;
 mod outbox;
 mod outbox_queries;
 mod queries;

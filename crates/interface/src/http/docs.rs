@@ -18,8 +18,8 @@ use utoipa_swagger_ui::Config;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
-    audit, completeness, coupon_history, coupon_offers, coupons, exports, operations, order_changes, orders,
-    outbox, products, statistics, users, wallets,
+    admin_orders, admin_wallets, audit, completeness, coupon_history, coupon_offers, coupons, exports,
+    operations, order_changes, orders, outbox, products, sales, statistics, users, wallets,
 };
 
 const DOCUMENT: &str = "/openapi.json";
@@ -60,6 +60,11 @@ const DOCUMENT: &str = "/openapi.json";
         statistics::best_sellers,
         order_changes::ship,
         order_changes::deliver,
+        admin_orders::list,
+        admin_wallets::wallet,
+        admin_wallets::ledger,
+        admin_wallets::adjust,
+        sales::sales,
         exports::orders,
         exports::ledger,
         audit::audit,

@@ -191,6 +191,7 @@ pub(crate) enum Reason {
     NotOneOf(&'static [&'static str]),
     NotAMoment,
     EndsBeforeItBegins,
+    NotAZone,
     /// It ends before it begins, or is too long.
     BadPeriod {
         days: i64,
@@ -199,6 +200,9 @@ pub(crate) enum Reason {
     BelowMinimum {
         minimum: Money,
     },
+    /// An amount that changes nothing.
+    Zero,
+    Balance(InsufficientBalance),
     Profile(ProfileError),
     EmailTaken,
     /// The version there is.
@@ -473,6 +477,11 @@ impl Reason {
             Self::BelowMinimum { minimum } | Self::Coupon(CouponFault::BelowMinimum { minimum }) => {
                 Figures { minimum: Some(MoneyJson(*minimum)), ..Figures::default() }
             }
+            Self::Balance(InsufficientBalance { required, available }) => Figures {
+                required: Some(MoneyJson(*required)),
+                available: Some(Available::Money(MoneyJson(*available))),
+                ..Figures::default()
+            },
             Self::LimitExceeded { balance, maximum } => Figures {
                 available: Some(Available::Money(MoneyJson(*balance))),
                 maximum: Some(MoneyJson(*maximum)),
@@ -493,8 +502,10 @@ impl Reason {
             | Self::NotOneOf(_)
             | Self::NotAMoment
             | Self::EndsBeforeItBegins
+            | Self::NotAZone
             | Self::BadPeriod { .. }
             | Self::Amount(_)
+            | Self::Zero
             | Self::Profile(_)
             | Self::EmailTaken
             | Self::Version(_)

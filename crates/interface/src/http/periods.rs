@@ -47,7 +47,7 @@ impl FromQuery for PeriodParameters {
     }
 }
 
-fn moment(query: &mut Query, name: &'static str) -> Option<DateTime<Utc>> {
+pub(crate) fn moment(query: &mut Query, name: &'static str) -> Option<DateTime<Utc>> {
     let text = query.text(name);
     let moment = text.as_deref().and_then(parse_moment);
     if text.is_some() && moment.is_none() {
@@ -98,7 +98,7 @@ mod tests {
     use super::super::parameters::read;
     use super::*;
 
-    fn moment(text: &str) -> DateTime<Utc> {
+    fn at(text: &str) -> DateTime<Utc> {
         parse_moment(text).expect(text)
     }
 
@@ -109,7 +109,7 @@ mod tests {
         };
         assert_eq!(span(""), Ok(Ok(Span::default())));
         let (from, to) = ("2025-10-01T00:00:00Z", "2026-11-01T00:00:00Z");
-        let both = Span { from: Some(moment(from)), to: Some(moment(to)) };
+        let both = Span { from: Some(at(from)), to: Some(at(to)) };
         assert_eq!(span(&format!("from={from}&to={to}")), Ok(Ok(both)));
         assert_eq!(span(&format!("to={to}")), Ok(Ok(Span { from: None, ..both })));
         let backwards = Detail::new("to", Reason::EndsBeforeItBegins);
@@ -118,14 +118,14 @@ mod tests {
     }
 
     fn asked(query: &str) -> Result<Period, Vec<Detail>> {
-        let now = moment("2025-11-09T12:34:56Z") + TimeDelta::milliseconds(500);
+        let now = at("2025-11-09T12:34:56Z") + TimeDelta::milliseconds(500);
         read::<PeriodParameters>(query)
             .and_then(|parameters| parameters.period(now).map_err(ApiError::into_details))
     }
 
     #[test]
     fn the_last_day_unless_asked_otherwise() {
-        let period = |from, to| Ok(Period { from: moment(from), to: moment(to) });
+        let period = |from, to| Ok(Period { from: at(from), to: at(to) });
         assert_eq!(asked(""), period("2025-11-08T12:34:56Z", "2025-11-09T12:34:56Z"));
         let hour = "from=2025-11-01T00:00:00Z&to=2025-11-01T10:00:00%2B09:00";
         assert_eq!(asked(hour), period("2025-11-01T00:00:00Z", "2025-11-01T01:00:00Z"));
@@ -156,7 +156,7 @@ mod tests {
         }
         assert_eq!(parse_moment("9999-12-31T23:59:59-01:00"), None);
         for text in ["2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999999Z", "2017-01-01T08:59:59+09:00"] {
-            assert_eq!(moment(text).to_rfc3339(), "2016-12-31T23:59:59+00:00", "{text}");
+            assert_eq!(at(text).to_rfc3339(), "2016-12-31T23:59:59+00:00", "{text}");
         }
     }
 }

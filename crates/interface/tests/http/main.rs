@@ -2,6 +2,7 @@
 
 mod support;
 
+mod admin_wallets;
 mod api;
 mod bad_input;
 mod caching;
@@ -12,6 +13,7 @@ mod idempotency;
 mod lifecycle;
 mod limits;
 mod operations;
+mod order_book;
 mod order_changes;
 mod outage;
 mod outbox;
