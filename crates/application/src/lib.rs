@@ -6,17 +6,19 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | a use case | [`place_orders`], [`pay_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`], [`manage_accounts`], [`change_carts`], [`order_carts`] |
+//! | a use case | [`place_orders`], [`pay_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`], [`manage_accounts`], [`change_carts`], [`order_carts`], [`adjust_wallets`] |
 //! | how commands share a transaction | [`batcher`], [`operation`] |
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform, and how | [`outbox`], [`relay`], [`cloud_event`] |
 //! | what operators see of it, and what they can do | [`outbox_queries`], [`outbox_watch`], [`redelivery`] |
 //! | what administrators change | [`trail`], [`versions`] |
+//! | what they read in bulk | [`exports`], [`order_book`] |
 //! | what is done now and then, by one instance | [`jobs`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`account_queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`account_queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`], [`exports`], [`order_book`] |
 
 pub mod account_queries;
+pub mod adjust_wallets;
 pub mod audit;
 pub mod back_office_queries;
 pub mod batcher;
@@ -33,6 +35,7 @@ pub mod contracts;
 pub mod coupon_claims;
 pub mod coupon_gate;
 pub mod event_sink;
+pub mod exports;
 pub mod fulfil_orders;
 pub mod idempotency;
 pub mod ids;
@@ -40,6 +43,7 @@ pub mod jobs;
 pub mod manage_accounts;
 pub mod manage_stores;
 pub mod operation;
+pub mod order_book;
 pub mod order_carts;
 pub mod outbox;
 pub mod outbox_queries;
@@ -68,9 +72,11 @@ pub use clock::{Clock, SystemClock};
 pub use coupon_claims::CouponClaims;
 pub use coupon_gate::{CouponGate, CouponPlaces};
 pub use event_sink::EventSink;
+pub use exports::Exports;
 pub use idempotency::{IdempotencyKey, IdempotencyQueries};
 pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};
+pub use order_book::OrderBook;
 pub use outbox_queries::OutboxQueries;
 pub use outbox_watch::OutboxWatch;
 pub use rate_limit::RateLimiter;

@@ -147,6 +147,8 @@ pub struct LedgerLine {
     pub balance_after: Money,
     /// The order that was paid or refunded.
     pub order: Option<OrderId>,
+    /// Why an administrator corrected the balance.
+    pub reason: Option<String>,
     /// When.
     pub at: DateTime<Utc>,
 }

@@ -3,13 +3,10 @@
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditCheck, AuditReport};
 use jangteo_domain::RepositoryError;
-use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, Statement,
-    TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
 
 use crate::error::failed;
-use crate::store::{DatabaseKind, Store};
+use crate::store::Store;
 
 /// A rule and a query for what breaks it: `id` is the row, `expected` and `found` are integers.
 struct Rule {
@@ -294,21 +291,6 @@ impl Audit for Store {
         let checks = check(&snapshot).await;
         temporary_tables_of(&snapshot, "DEFAULT").await?;
         Ok(AuditReport { checks: checks? })
-    }
-}
-
-impl Store {
-    /// A transaction in which every query sees the data as the first one did.
-    async fn snapshot(&self) -> Result<DatabaseTransaction, RepositoryError> {
-        let options = match self.kind() {
-            DatabaseKind::Sqlite => TransactionOptions::default(),
-            DatabaseKind::MySql => TransactionOptions {
-                isolation_level: Some(IsolationLevel::RepeatableRead),
-                access_mode: Some(AccessMode::ReadOnly),
-                sqlite_transaction_mode: None,
-            },
-        };
-        self.readers().begin_with_options(options).await.map_err(failed)
     }
 }
 

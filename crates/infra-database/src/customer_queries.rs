@@ -112,6 +112,7 @@ fn ledger_line(row: ledger_entries::Model) -> Result<LedgerLine, Corrupt> {
         amount: Money::from_minor(row.amount),
         balance_after: Money::from_minor(row.balance_after),
         order: row.order_id.map(OrderId),
+        reason: row.reason,
         at: row.created_at,
     })
 }

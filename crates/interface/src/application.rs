@@ -11,6 +11,7 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use chrono::TimeDelta;
 use futures::future::OptionFuture;
+use jangteo_application::adjust_wallets::AdjustWallets;
 use jangteo_application::cache::SharedCache;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::change_carts::ChangeCarts;
@@ -36,7 +37,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Answers, Limits, Operations, Recognition, Replays, Shop};
+use crate::http::{self, Answers, Downloads, Limits, Operations, Recognition, Replays, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 use crate::worker::{self, Worker};
@@ -49,7 +50,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 9;
+const WRITING_OPERATIONS: u32 = 12;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -175,6 +176,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
     if tokio::time::timeout(patience, handle.stop(true)).await.is_err() {
         tracing::warn!("some clients have not taken their answers");
     }
+    shop.downloads.stop();
     tokio::join!(
         shop.orders.drain(),
         shop.payments.drain(),
@@ -183,6 +185,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
         shop.cart_changes.drain(),
         shop.cart_orders.drain(),
         shop.charges.drain(),
+        shop.adjustments.drain(),
         shop.claims.drain(),
         shop.registrations.drain(),
         shop.accounts.drain(),
@@ -258,6 +261,7 @@ fn open(
         cart_changes: start(ChangeCarts, store, &clock, batches),
         cart_orders: start(OrderCarts, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
+        adjustments: start(AdjustWallets, store, &clock, batches),
         claims: CouponClaims::start(
             coupon_gate(settings, redis.as_ref()),
             Arc::new(store.clone()),
@@ -275,7 +279,10 @@ fn open(
         back_office: reads.clone(),
         audit: reads.clone(),
         redeliverer: redeliverer(store, &clock),
-        outbox: reads,
+        outbox: reads.clone(),
+        order_book: reads.clone(),
+        exports: reads,
+        downloads: Downloads::here(),
         recognition,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         operations: Arc::new(operations(store, redis, metrics, Arc::clone(&clock))),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig, route};
 use chrono::TimeDelta;
 use jangteo_application::CouponClaims;
+use jangteo_application::adjust_wallets::AdjustWallets;
 use jangteo_application::back_office_queries::BackOfficeQueries;
 use jangteo_application::cache::StockNews;
 use jangteo_application::cancel_orders::CancelOrders;
@@ -19,11 +20,13 @@ use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{
-    AccountQueries, Audit, Batcher, Clock, IdempotencyQueries, OutboxQueries, Redeliverer,
+    AccountQueries, Audit, Batcher, Clock, Exports, IdempotencyQueries, OrderBook, OutboxQueries, Redeliverer,
 };
 
 mod accounts;
+mod admin_orders;
 mod admin_stores;
+mod admin_wallets;
 mod answers;
 mod audit;
 mod body;
@@ -35,9 +38,11 @@ mod coupon_history;
 mod coupon_offers;
 mod coupons;
 mod docs;
+mod downloads;
 mod endpoint;
 mod error;
 mod exact;
+mod exports;
 mod headers;
 mod keys;
 mod limits;
@@ -52,8 +57,10 @@ mod payments;
 mod periods;
 mod products;
 mod recognition;
+mod sales;
 mod statistics;
 mod stores;
+mod table;
 mod trace;
 mod trail;
 mod users;
@@ -64,6 +71,7 @@ pub use docs::openapi;
 
 pub(crate) use answers::{Answers, Replays};
 pub(crate) use audit::AuditBody;
+pub(crate) use downloads::Downloads;
 pub(crate) use error::{OrderFault, Problem, Reason};
 pub(crate) use headers::parse_id;
 pub(crate) use limits::Limits;
@@ -83,6 +91,7 @@ pub(crate) struct Shop {
     pub(crate) cart_changes: Batcher<ChangeCarts>,
     pub(crate) cart_orders: Batcher<OrderCarts>,
     pub(crate) charges: Batcher<ChargeWallets>,
+    pub(crate) adjustments: Batcher<AdjustWallets>,
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
     pub(crate) accounts: Batcher<ManageAccounts>,
@@ -98,6 +107,9 @@ pub(crate) struct Shop {
     pub(crate) outbox: Arc<dyn OutboxQueries>,
     pub(crate) redeliverer: Redeliverer,
     pub(crate) recognition: Recognition,
+    pub(crate) order_book: Arc<dyn OrderBook>,
+    pub(crate) exports: Arc<dyn Exports>,
+    pub(crate) downloads: Downloads,
     /// None when requests are not limited.
     pub(crate) limits: Option<Arc<Limits>>,
     /// How long orders that are paid later are held.
@@ -128,7 +140,11 @@ fn api() -> Vec<Endpoint> {
         stores::endpoints(),
         admin_stores::endpoints(),
         trail::endpoints(),
+        admin_orders::endpoints(),
+        admin_wallets::endpoints(),
+        sales::endpoints(),
         audit::endpoints(),
+        exports::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.
         completeness::endpoints(),
         outbox::endpoints(),

@@ -178,6 +178,10 @@ impl Problem {
                 "처리 결과를 확인하지 못했습니다. 같은 Idempotency-Key로 다시 요청하면 결과를 알 수 있습니다.",
                 "It is not known what became of the request. Sending it again with the same Idempotency-Key tells.",
             ),
+            Self::TooManyExports => both(
+                "이미 다른 내보내기가 진행 중입니다. 끝난 뒤에 다시 시도해 주세요.",
+                "As many exports as may be are under way. Please try again when one has ended.",
+            ),
             Self::DatabaseAway => both(
                 "일시적으로 조회할 수 없습니다. 잠시 후 다시 시도해 주세요.",
                 "This cannot be read at the moment. Please try again.",
@@ -206,11 +210,13 @@ impl Reason {
             Self::OutOfRange { .. } => "OUT_OF_RANGE",
             Self::NotOneOf(_) => "NOT_ALLOWED",
             Self::NotAMoment => "NOT_A_MOMENT",
-            Self::BadPeriod { .. } => "BAD_PERIOD",
+            Self::EndsBeforeItBegins | Self::BadPeriod { .. } => "BAD_PERIOD",
+            Self::NotAZone => "NOT_A_ZONE",
             Self::Amount(MoneyError::NotANumber) => "NOT_AN_AMOUNT",
             Self::Amount(MoneyError::TooPrecise) => "TOO_MANY_DECIMALS",
             Self::Amount(MoneyError::TooLarge) | Self::Order(OrderFault::TooLarge) => "AMOUNT_TOO_LARGE",
             Self::BelowMinimum { .. } => "BELOW_MINIMUM",
+            Self::Zero => "ZERO",
             Self::Profile(ProfileError::TooLong(_)) => "TOO_LONG",
             Self::EmailTaken => "EMAIL_TAKEN",
             Self::NothingToChange => "NOTHING_TO_CHANGE",
@@ -232,7 +238,7 @@ impl Reason {
             Self::Order(OrderFault::UnknownVariant { .. }) => "UNKNOWN_VARIANT",
             Self::Order(OrderFault::VariantRequired { .. }) => "VARIANT_REQUIRED",
             Self::Order(OrderFault::Short(_)) => "OUT_OF_STOCK",
-            Self::Order(OrderFault::Unaffordable(_)) => "INSUFFICIENT_BALANCE",
+            Self::Order(OrderFault::Unaffordable(_)) | Self::Balance(_) => "INSUFFICIENT_BALANCE",
             Self::LimitExceeded { .. } => "BALANCE_LIMIT_EXCEEDED",
             Self::Coupon(CouponFault::Unknown) | Self::Claim(ClaimRefusal::Unknown) => "COUPON_UNKNOWN",
             Self::Coupon(CouponFault::NotHeld) => "COUPON_NOT_HELD",
@@ -287,6 +293,11 @@ impl Reason {
                 "ISO-8601 시각이어야 합니다. 예: 2025-11-09T12:34:56Z",
                 "This must be a moment in ISO-8601, such as 2025-11-09T12:34:56Z.",
             ),
+            Self::EndsBeforeItBegins => both("from보다 늦어야 합니다.", "This must be later than `from`."),
+            Self::NotAZone => both(
+                "UTC와의 차이여야 합니다. 예: +09:00",
+                "This must be a difference from UTC, such as +09:00.",
+            ),
             Self::BadPeriod { days } => both(
                 format!("from보다 늦어야 하고, 기간은 최대 {days}일입니다."),
                 format!("This must be later than `from`, by {days} days at most."),
@@ -294,6 +305,8 @@ impl Reason {
             Self::BelowMinimum { minimum } => {
                 both(format!("{minimum} 이상이어야 합니다."), format!("This must be at least {minimum}."))
             }
+            Self::Zero => both("0이 아니어야 합니다.", "This must not be zero."),
+            Self::Balance(short) => unaffordable(*short),
             Self::Profile(ProfileError::TooLong(most)) => both(
                 format!("{most}자를 넘을 수 없습니다."),
                 format!("This must not be longer than {most} characters."),
@@ -420,11 +433,15 @@ fn order(fault: &OrderFault) -> Both {
             format!("{}개를 요청했지만 {}개 남았습니다.", short.requested, short.available),
             format!("{} were asked for and {} are left.", short.requested, short.available),
         ),
-        OrderFault::Unaffordable(InsufficientBalance { required, available }) => both(
-            format!("{required}이 필요하지만 잔액은 {available}입니다."),
-            format!("{required} is needed and the balance is {available}."),
-        ),
+        OrderFault::Unaffordable(short) => unaffordable(*short),
     }
+}
+
+fn unaffordable(InsufficientBalance { required, available }: InsufficientBalance) -> Both {
+    both(
+        format!("{required}이 필요하지만 잔액은 {available}입니다."),
+        format!("{required} is needed and the balance is {available}."),
+    )
 }
 
 fn amount(error: MoneyError) -> Both {

@@ -8,7 +8,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditReport};
 use jangteo_application::back_office_queries::{BackOfficeQueries, ChangeFilter, ChangeView};
+use jangteo_application::exports::{
+    EntriesToExport, Export, ExportedEntry, ExportedLine, Exports, OrdersToExport,
+};
 use jangteo_application::idempotency::DecidedRequest;
+use jangteo_application::order_book::{OrderBook, OrderSearch, SalesOfPeriod, SalesQuestion};
 use jangteo_application::outbox::EventStatus;
 use jangteo_application::outbox_queries::{
     Backlog, EventView, HourOfOrders, OutboxQueries, Period, ToldOrder,
@@ -214,6 +218,31 @@ impl Readiness for Reads {
 impl Audit for Reads {
     async fn audit(&self) -> Result<AuditReport, RepositoryError> {
         self.at_home(|store| async move { store.audit().await }).await
+    }
+}
+
+#[async_trait]
+impl OrderBook for Reads {
+    async fn orders(&self, search: OrderSearch, page: PageRequest) -> Result<Page<Order>, RepositoryError> {
+        self.at_home(move |store| async move { OrderBook::orders(&store, search, page).await }).await
+    }
+
+    async fn sales(&self, question: SalesQuestion) -> Result<Vec<SalesOfPeriod>, RepositoryError> {
+        self.at_home(move |store| async move { store.sales(question).await }).await
+    }
+}
+
+#[async_trait]
+impl Exports for Reads {
+    async fn orders(&self, which: OrdersToExport) -> Result<Box<dyn Export<ExportedLine>>, RepositoryError> {
+        self.at_home(move |store| async move { Exports::orders(&store, which).await }).await
+    }
+
+    async fn entries(
+        &self,
+        which: EntriesToExport,
+    ) -> Result<Box<dyn Export<ExportedEntry>>, RepositoryError> {
+        self.at_home(move |store| async move { store.entries(which).await }).await
     }
 }
 

@@ -20,9 +20,9 @@ use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::recognition::Recognition;
 use super::{
-    accounts, admin_stores, audit, cart, cart_order, completeness, coupon_history, coupon_offers, coupons,
-    keys, operations, order_changes, orders, outbox, payments, products, statistics, stores, trail, users,
-    wallets,
+    accounts, admin_orders, admin_stores, admin_wallets, audit, cart, cart_order, completeness,
+    coupon_history, coupon_offers, coupons, exports, keys, operations, order_changes, orders, outbox,
+    payments, products, sales, statistics, stores, trail, users, wallets,
 };
 use crate::config::Authentication;
 
@@ -87,6 +87,13 @@ const DOCUMENT: &str = "/openapi.json";
         admin_stores::change,
         admin_stores::delete,
         trail::changes,
+        admin_orders::list,
+        admin_wallets::wallet,
+        admin_wallets::ledger,
+        admin_wallets::adjust,
+        sales::sales,
+        exports::orders,
+        exports::ledger,
         audit::audit,
         outbox::list,
         outbox::event,

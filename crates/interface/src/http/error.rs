@@ -134,6 +134,8 @@ pub(crate) enum Problem {
     Busy,
     /// It is not known whether the request was executed.
     OutcomeUnknown,
+    /// As many exports as may be are under way.
+    TooManyExports,
     /// A read failed, and the next may not.
     DatabaseAway,
     Internal,
@@ -176,7 +178,9 @@ impl Problem {
             Self::BalanceLimitExceeded => ErrorCode::BalanceLimitExceeded,
             Self::CouponSoldOut => ErrorCode::CouponSoldOut,
             Self::CouponAlreadyClaimed => ErrorCode::CouponAlreadyClaimed,
-            Self::Busy | Self::OutcomeUnknown | Self::DatabaseAway => ErrorCode::ServiceUnavailable,
+            Self::Busy | Self::OutcomeUnknown | Self::TooManyExports | Self::DatabaseAway => {
+                ErrorCode::ServiceUnavailable
+            }
             Self::Internal => ErrorCode::InternalError,
         }
     }
@@ -220,6 +224,8 @@ pub(crate) enum Reason {
     },
     NotOneOf(&'static [&'static str]),
     NotAMoment,
+    EndsBeforeItBegins,
+    NotAZone,
     /// It ends before it begins, or is too long.
     BadPeriod {
         days: i64,
@@ -228,6 +234,9 @@ pub(crate) enum Reason {
     BelowMinimum {
         minimum: Money,
     },
+    /// An amount that changes nothing.
+    Zero,
+    Balance(InsufficientBalance),
     Profile(ProfileError),
     EmailTaken,
     /// Nothing is named that is to be different.
@@ -545,6 +554,11 @@ impl Reason {
             Self::BelowMinimum { minimum } | Self::Coupon(CouponFault::BelowMinimum { minimum }) => {
                 Figures { minimum: Some(MoneyJson(*minimum)), ..Figures::default() }
             }
+            Self::Balance(InsufficientBalance { required, available }) => Figures {
+                required: Some(MoneyJson(*required)),
+                available: Some(Available::Money(MoneyJson(*available))),
+                ..Figures::default()
+            },
             Self::LimitExceeded { balance, maximum } => Figures {
                 available: Some(Available::Money(MoneyJson(*balance))),
                 maximum: Some(MoneyJson(*maximum)),
@@ -568,8 +582,11 @@ impl Reason {
             | Self::OutOfRange { .. }
             | Self::NotOneOf(_)
             | Self::NotAMoment
+            | Self::EndsBeforeItBegins
+            | Self::NotAZone
             | Self::BadPeriod { .. }
             | Self::Amount(_)
+            | Self::Zero
             | Self::Profile(_)
             | Self::EmailTaken
             | Self::NothingToChange

@@ -358,7 +358,13 @@ fn parse_status(text: &str) -> Option<OrderStatus> {
 pub(crate) struct StatusParameter {
     /// Only those that stand there: `PENDING`, `PAID`, `SHIPPING`, `DELIVERED` or `CANCELLED`.
     #[param(value_type = Option<String>, example = "PAID")]
-    status: Option<OrderStatus>,
+    pub(super) status: Option<OrderStatus>,
+}
+
+impl FromQuery for StatusParameter {
+    fn take_from(query: &mut Query) -> Self {
+        Self { status: query.one_of("status", &STATUSES, parse_status) }
+    }
 }
 
 /// What the list of orders is asked with.
@@ -369,9 +375,7 @@ pub(crate) struct ListParameters {
 
 impl FromQuery for ListParameters {
     fn take_from(query: &mut Query) -> Self {
-        let page = PageParameters::take_from(query);
-        let status = query.one_of("status", &STATUSES, parse_status);
-        Self { page, status: StatusParameter { status } }
+        Self { page: PageParameters::take_from(query), status: StatusParameter::take_from(query) }
     }
 }
 

@@ -98,6 +98,16 @@ impl Query {
         first
     }
 
+    /// The id of something.
+    pub(crate) fn id(&mut self, name: &'static str) -> Option<i64> {
+        let text = self.text(name)?;
+        let id = parse_id(&text);
+        if id.is_none() {
+            self.fault(name, Reason::NotAnId);
+        }
+        id
+    }
+
     /// A whole number in digits; `default` when it is not given.
     pub(crate) fn number(&mut self, name: &'static str, range: RangeInclusive<u32>, default: u32) -> u32 {
         let Some(text) = self.text(name) else { return default };

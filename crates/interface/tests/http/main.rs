@@ -3,17 +3,20 @@
 mod support;
 
 mod accounts;
+mod admin_wallets;
 mod api;
 mod bad_input;
 mod caching;
 mod coupons;
 mod deferred;
 mod document;
+mod exports;
 mod idempotency;
 mod keys;
 mod lifecycle;
 mod limits;
 mod operations;
+mod order_book;
 mod order_changes;
 mod outage;
 mod outbox;
