@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use jangteo_domain::cart::{Cart, CartEdit, CartRefusal, CartView};
 use jangteo_domain::product::{NotSold, OutOfStock};
-use jangteo_domain::{
-    CartItemId, Product, ProductId, Quantity, RepositoryError, Sku, UserId, VariantId,
-};
+use jangteo_domain::{CartItemId, Product, ProductId, Quantity, RepositoryError, Sku, UserId, VariantId};
 use serde::{Deserialize, Serialize};
 
 use crate::cart_snapshot::CartSnapshot;

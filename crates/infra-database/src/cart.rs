@@ -4,13 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use jangteo_domain::cart::{
-    Cart, CartEdit, CartFault, CartLine, CartLineView, CartRepository, CartView,
-};
+use jangteo_domain::cart::{Cart, CartEdit, CartFault, CartLine, CartLineView, CartRepository, CartView};
 use jangteo_domain::product::{Product, Variant};
-use jangteo_domain::{
-    CartItemId, Money, ProductId, Quantity, RepositoryError, Sku, UserId, VariantId,
-};
+use jangteo_domain::{CartItemId, Money, ProductId, Quantity, RepositoryError, Sku, UserId, VariantId};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, NotSet, QueryFilter,

@@ -95,7 +95,9 @@ impl Problem {
             Self::NoSuchOrder => both("존재하지 않는 주문입니다.", "There is no such order."),
             Self::NoSuchCoupon => both("존재하지 않는 쿠폰입니다.", "There is no such coupon."),
             Self::NoSuchEvent => both("존재하지 않는 이벤트입니다.", "There is no such event."),
-            Self::NoSuchCartItem => both("장바구니에 없는 항목입니다.", "There is no such line in your cart."),
+            Self::NoSuchCartItem => {
+                both("장바구니에 없는 항목입니다.", "There is no such line in your cart.")
+            }
             Self::MethodNotAllowed { allowed } => both(
                 format!("지원하지 않는 메서드입니다. 사용할 수 있는 메서드: {allowed}"),
                 format!("This path does not know the method; it knows {allowed}."),

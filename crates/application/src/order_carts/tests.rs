@@ -47,8 +47,7 @@ async fn execute(
 ) -> Result<Vec<Reply<OrderCarts>>, RepositoryError> {
     let ids = Arc::new(Counting::default());
     let executor = Executor::new(OrderCarts, Prepared::new([Ok(uow)]), ids, Arc::new(Stopped));
-    let submissions: Vec<_> =
-        commands.into_iter().map(|command| Submission { command, key: None }).collect();
+    let submissions: Vec<_> = commands.into_iter().map(|command| Submission { command, key: None }).collect();
     let submissions: Vec<_> = submissions.iter().collect();
     executor.execute(&submissions).await.map(|(replies, _)| replies)
 }

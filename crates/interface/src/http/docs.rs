@@ -18,8 +18,8 @@ use utoipa_swagger_ui::Config;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
-    audit, cart, cart_order, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
-    payments, products, statistics, users, wallets,
+    audit, cart, cart_order, completeness, coupon_history, coupon_offers, coupons, operations, order_changes,
+    orders, outbox, payments, products, statistics, users, wallets,
 };
 
 const DOCUMENT: &str = "/openapi.json";

@@ -200,9 +200,10 @@ pub(super) fn refused(refusal: &Refusal, names: &OrderNames) -> ApiError {
         Detail::new(names.field_of(sku, "variantId"), Reason::Order(fault))
     });
     let coupon = refusal.coupon.map(|fault| Detail::new("couponCode", Reason::Coupon(fault)));
-    let shortages = refusal.shortages.iter().map(|short| {
-        Detail::new(names.field_of(short.sku, "qty"), Reason::Order(OrderFault::Short(*short)))
-    });
+    let shortages = refusal
+        .shortages
+        .iter()
+        .map(|short| Detail::new(names.field_of(short.sku, "qty"), Reason::Order(OrderFault::Short(*short))));
     let balance =
         refusal.balance.map(|short| Detail::new(names.order, Reason::Order(OrderFault::Unaffordable(short))));
     let problem = if refusal.names_no_variant() {
