@@ -7,6 +7,7 @@ mod admin_wallets;
 mod api;
 mod bad_input;
 mod caching;
+mod cart;
 mod coupons;
 mod deferred;
 mod document;
