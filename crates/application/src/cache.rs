@@ -3,11 +3,13 @@
 //! Every instance keeps what it read a moment ago in memory. A [`SharedCache`] behind that saves the database the same
 //! question from each of them. Nothing depends on it: whatever cannot be had from it is a miss.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use jangteo_domain::product::StockMovement;
 use jangteo_domain::{OrderId, ProductId};
 
 use crate::queries::{Direction, PageRequest, ProductList, ProductSort};
@@ -120,6 +122,17 @@ pub struct StockLeft {
     pub stock: i64,
     /// When that was decided, and of which order: later ones know better.
     pub decided: (DateTime<Utc>, OrderId),
+}
+
+impl StockLeft {
+    /// What an order's movements left, once for each product.
+    pub(crate) fn after(movements: &[StockMovement], order: OrderId) -> Vec<Self> {
+        let left = movements.iter().map(|movement| {
+            let product = movement.sku.product;
+            (product, Self { product, stock: movement.stock_after, decided: (movement.at, order) })
+        });
+        left.collect::<BTreeMap<_, _>>().into_values().collect()
+    }
 }
 
 /// Learns what this instance has sold and taken back, so that it shows at once.

@@ -6,7 +6,7 @@
 //!
 //! | to find | look in |
 //! |---|---|
-//! | a use case | [`place_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`], [`manage_accounts`] |
+//! | a use case | [`place_orders`], [`pay_orders`], [`cancel_orders`], [`fulfil_orders`], [`charge_wallets`], [`claim_coupons`], [`register_users`], [`manage_accounts`] |
 //! | how commands share a transaction | [`batcher`], [`operation`] |
 //! | how a stampede for a coupon is let in | [`coupon_claims`], [`coupon_gate`] |
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
@@ -39,7 +39,9 @@ pub mod operation;
 pub mod outbox;
 pub mod outbox_queries;
 pub mod outbox_watch;
+pub mod pay_orders;
 pub mod place_orders;
+mod placed_orders;
 pub mod queries;
 pub mod rate_limit;
 pub mod redelivery;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_domain::coupon::UserCouponState;
 use jangteo_domain::order::OrderStatus;
+use jangteo_domain::payment::PaymentStatus;
 use jangteo_domain::wallet::LedgerKind;
 use jangteo_domain::{
     Coupon, CouponCode, CouponId, Money, Order, OrderId, ProductId, RepositoryError, StoreId, User, UserId,
@@ -196,6 +197,40 @@ pub struct CouponHistoryLine {
     pub at: DateTime<Utc>,
 }
 
+/// A payment, and all that happened to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentView {
+    /// The order.
+    pub order: OrderId,
+    /// What was paid, or is to be.
+    pub amount: Money,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// Why the last attempt came to nothing, if it did.
+    pub failure_reason: Option<String>,
+    /// When it was started.
+    pub created_at: DateTime<Utc>,
+    /// When it was made.
+    pub paid_at: Option<DateTime<Utc>>,
+    /// When it was refunded.
+    pub cancelled_at: Option<DateTime<Utc>>,
+    /// What happened, the first first.
+    pub history: Vec<PaymentStep>,
+}
+
+/// Something that happened to a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentStep {
+    /// Where it stood.
+    pub from: PaymentStatus,
+    /// Where it stands since.
+    pub to: PaymentStatus,
+    /// Why, if that was said.
+    pub reason: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
 /// What belongs to one customer.
 #[async_trait]
 pub trait CustomerQueries: Send + Sync {
@@ -228,6 +263,9 @@ pub trait CustomerQueries: Send + Sync {
 
     /// One order, whoever placed it.
     async fn order(&self, order: OrderId) -> Result<Option<Order>, RepositoryError>;
+
+    /// The payment of an order, whoever placed it.
+    async fn payment(&self, order: OrderId) -> Result<Option<PaymentView>, RepositoryError>;
 }
 
 /// Whether the database answers.

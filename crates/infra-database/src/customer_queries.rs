@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jangteo_application::queries::{
-    CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
+    CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest, PaymentView,
 };
 use jangteo_domain::order::{Order, OrderStatus};
 use jangteo_domain::{Money, OrderId, RepositoryError, User, UserId, Wallet};
@@ -78,6 +78,10 @@ impl CustomerQueries for Store {
     async fn order(&self, order: OrderId) -> Result<Option<Order>, RepositoryError> {
         let row = orders::Entity::find_by_id(order.0).one(self.readers()).await.map_err(failed)?;
         Ok(with_details(self.readers(), row.into_iter().collect()).await?.pop())
+    }
+
+    async fn payment(&self, order: OrderId) -> Result<Option<PaymentView>, RepositoryError> {
+        self.find_payment(order).await
     }
 }
 

@@ -36,6 +36,7 @@ mod order_details;
 mod outbox;
 mod outbox_leases;
 mod outbox_queries;
+mod payment_queries;
 mod product;
 mod rows;
 mod schema;

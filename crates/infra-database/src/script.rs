@@ -79,6 +79,19 @@ impl Script {
     /// [`RepositoryError::Conflict`].
     pub(crate) fn update<E: EntityTrait>(&mut self, update: UpdateMany<E>, rows: usize) {
         let text = self.text_of(update);
+        self.checked(&text, rows);
+    }
+
+    /// Adds a deletion, of exactly so many rows as [`Script::update`] changes.
+    pub(crate) fn delete<E: EntityTrait>(&mut self, delete: DeleteMany<E>, rows: usize) {
+        let text = match self.backend() {
+            DbBackend::MySql => delete.into_query().to_string(MysqlQueryBuilder),
+            _ => delete.into_query().to_string(SqliteQueryBuilder),
+        };
+        self.checked(&text, rows);
+    }
+
+    fn checked(&mut self, text: &str, rows: usize) {
         let statement = open_part(&mut self.parts);
         // An integer that overflows is an error that an expression can raise.
         match self.literals.backend() {

@@ -18,6 +18,7 @@ use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
 use jangteo_application::operation::Executor;
+use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{
@@ -173,6 +174,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
     }
     tokio::join!(
         shop.orders.drain(),
+        shop.payments.drain(),
         shop.cancellations.drain(),
         shop.fulfilments.drain(),
         shop.charges.drain(),
@@ -244,6 +246,7 @@ fn open(
     let charging = ChargeWallets { policy: settings.wallet_policy() };
     Shop {
         orders: start(PlaceOrders, store, &clock, batches),
+        payments: start(PayOrders, store, &clock, batches),
         cancellations: start(CancelOrders, store, &clock, batches),
         fulfilments: start(FulfilOrders, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
@@ -266,6 +269,7 @@ fn open(
         recognition,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         operations: Arc::new(operations(store, redis, metrics, Arc::clone(&clock))),
+        order_hold: settings.order_hold(),
         clock,
         longest_body: settings.max_body_bytes.get(),
         // In the end: what was not started has no answers.

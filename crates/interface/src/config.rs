@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Value};
@@ -74,6 +75,9 @@ pub struct Settings {
     /// The least that can be charged at once.
     #[serde(deserialize_with = "text")]
     pub wallet_min_charge: Money,
+    /// How long an order that is paid later is held, in milliseconds.
+    #[serde(deserialize_with = "at_most_a_day")]
+    pub order_hold_ms: NonZeroU64,
     /// What is logged.
     #[serde(deserialize_with = "text")]
     pub log: LogFilter,
@@ -104,7 +108,7 @@ pub struct Settings {
     /// Threads that serve HTTP; unset, one for every two processors.
     #[serde(deserialize_with = "optional_text")]
     pub http_workers: Option<NonZeroUsize>,
-    /// How often scheduled jobs are tried, in milliseconds.
+    /// Within which time scheduled jobs do what there is to do, in milliseconds.
     #[serde(deserialize_with = "at_most_a_day")]
     pub job_interval_ms: NonZeroU64,
     /// The data platform that events go to.
@@ -186,6 +190,7 @@ impl Default for Settings {
             jwt_leeway_s: LEEWAY,
             wallet_max_balance: Money::from_minor(100_000_000),
             wallet_min_charge: Money::from_minor(100),
+            order_hold_ms: NonZeroU64::new(900_000).expect("a default above zero"),
             log: LogFilter::default(),
             log_format: None,
             batch_size: at_least_one(128),
@@ -374,6 +379,11 @@ impl Settings {
     #[must_use]
     pub fn authentication(&self) -> Authentication {
         self.auth.unwrap_or(Authentication::Header)
+    }
+
+    /// How long orders that are paid later are held.
+    pub(crate) fn order_hold(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.order_hold_ms.get().cast_signed())
     }
 
     /// A setting that was meant for another data platform.

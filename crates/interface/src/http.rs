@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, route};
+use chrono::TimeDelta;
 use jangteo_application::CouponClaims;
 use jangteo_application::cache::StockNews;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
+use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
@@ -39,6 +41,7 @@ mod orders;
 mod outbox;
 mod pages;
 mod parameters;
+mod payments;
 mod periods;
 mod products;
 mod recognition;
@@ -65,6 +68,7 @@ use observe::Observe;
 /// Everything that handlers use.
 pub(crate) struct Shop {
     pub(crate) orders: Batcher<PlaceOrders>,
+    pub(crate) payments: Batcher<PayOrders>,
     pub(crate) cancellations: Batcher<CancelOrders>,
     pub(crate) fulfilments: Batcher<FulfilOrders>,
     pub(crate) charges: Batcher<ChargeWallets>,
@@ -83,6 +87,8 @@ pub(crate) struct Shop {
     pub(crate) recognition: Recognition,
     /// None when requests are not limited.
     pub(crate) limits: Option<Arc<Limits>>,
+    /// How long orders that are paid later are held.
+    pub(crate) order_hold: TimeDelta,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) operations: Arc<Operations>,
     /// The most bytes that a request body may have.
@@ -95,6 +101,7 @@ fn api() -> Vec<Endpoint> {
         products::endpoints(),
         orders::endpoints(),
         order_changes::endpoints(),
+        payments::endpoints(),
         wallets::endpoints(),
         coupon_offers::endpoints(),
         coupons::endpoints(),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap};
+use chrono::SecondsFormat;
 use jangteo_domain::coupon::{ClaimRefusal, CouponFault};
 use jangteo_domain::user::ProfileError;
 use jangteo_domain::wallet::InsufficientBalance;
@@ -137,6 +138,10 @@ impl Problem {
                 format!("현재 주문 상태({status})에서는 처리할 수 없습니다."),
                 format!("The order is {status}, which does not allow this."),
             ),
+            Self::HoldEnded => both(
+                "결제 기한이 지난 주문입니다. 재고와 쿠폰은 곧 반환됩니다.",
+                "The time to pay the order is over. Its pieces and its coupon are about to be given back.",
+            ),
             Self::EventSent => both(
                 "이미 전송된(SENT) 이벤트입니다. 다시 보내려면 resend를 사용하세요.",
                 "The event was delivered (SENT). To send it once more, use resend.",
@@ -202,9 +207,12 @@ impl Reason {
             Self::Version(_) => "STALE",
             Self::NotALine { .. } => "NOT_A_LINE",
             Self::OrderStatus(_) => "ORDER_STATUS",
+            Self::HoldEnded(_) => "HOLD_ENDED",
             Self::Order(OrderFault::LineCount) => "LINE_COUNT",
             Self::Order(OrderFault::TooManyPieces { .. }) => "TOO_MANY_PIECES",
             Self::Order(OrderFault::UnknownProduct { .. }) => "UNKNOWN_PRODUCT",
+            Self::Order(OrderFault::UnknownVariant { .. }) => "UNKNOWN_VARIANT",
+            Self::Order(OrderFault::VariantRequired { .. }) => "VARIANT_REQUIRED",
             Self::Order(OrderFault::Short(_)) => "OUT_OF_STOCK",
             Self::Order(OrderFault::Unaffordable(_)) => "INSUFFICIENT_BALANCE",
             Self::LimitExceeded { .. } => "BALANCE_LIMIT_EXCEEDED",
@@ -295,6 +303,10 @@ impl Reason {
             Self::OrderStatus(status) => {
                 both(format!("주문 상태는 {status}입니다."), format!("The order is {status}."))
             }
+            Self::HoldEnded(until) => {
+                let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
+                both(format!("결제 기한은 {until}까지였습니다."), format!("It could be paid until {until}."))
+            }
             Self::LimitExceeded { balance, maximum } => both(
                 format!("현재 잔액은 {balance}이고, {maximum}까지 충전할 수 있습니다."),
                 format!("The balance is {balance} and may become {maximum}."),
@@ -368,6 +380,13 @@ fn order(fault: &OrderFault) -> Both {
         OrderFault::UnknownProduct { product } => both(
             format!("판매 중인 상품이 아닙니다: {product}"),
             format!("Product {product} is not on sale."),
+        ),
+        OrderFault::UnknownVariant { .. } => {
+            both("판매 중인 옵션이 아닙니다.", "The product has no such variant on sale.")
+        }
+        OrderFault::VariantRequired { product } => both(
+            format!("옵션(variantId)을 선택해야 하는 상품입니다: {product}"),
+            format!("Product {product} is sold as variants: name one with variantId."),
         ),
         OrderFault::Short(short) => both(
             format!("{}개를 요청했지만 {}개 남았습니다.", short.requested, short.available),

@@ -14,7 +14,7 @@ use jangteo_application::outbox_queries::{
 };
 use jangteo_application::queries::{
     CatalogueQueries, CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
-    PopularProducts, ProductList, ProductView, Readiness,
+    PaymentView, PopularProducts, ProductList, ProductView, Readiness,
 };
 use jangteo_application::{AccountQueries, IdempotencyKey, IdempotencyQueries};
 use jangteo_domain::order::OrderStatus;
@@ -131,6 +131,10 @@ impl CustomerQueries for Reads {
 
     async fn order(&self, order: OrderId) -> Result<Option<Order>, RepositoryError> {
         self.at_home(move |store| async move { store.order(order).await }).await
+    }
+
+    async fn payment(&self, order: OrderId) -> Result<Option<PaymentView>, RepositoryError> {
+        self.at_home(move |store| async move { store.payment(order).await }).await
     }
 }
 

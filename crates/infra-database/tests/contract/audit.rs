@@ -1,14 +1,17 @@
 //! The audit finds what is wrong.
 
+use chrono::TimeDelta;
 use jangteo_application::claim_coupons::{Claim, ClaimCoupons, Place};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::{Audit, CouponPlaces};
-use jangteo_domain::UserId;
+use jangteo_domain::order::Terms;
+use jangteo_domain::{OrderRequest, ProductId, Quantity, Sku, UserId, VariantId};
 
 use crate::support::{Shop, claim, code, order, request, unkeyed};
 
 crate::on_both_databases! {
     every_rule_finds_what_breaks_it
+    orders_that_wait_and_variants_are_followed_too
     tickets_are_followed_through_gates
 }
 
@@ -58,7 +61,7 @@ const TAMPERINGS: [(&str, &[&str]); 31] = [
     ),
     (
         "UPDATE stock_movements SET order_id = NULL WHERE order_id IS NOT NULL",
-        &["each line of a sold order took its pieces out of the stock"],
+        &["each line of an order that stands took its pieces out of the stock"],
     ),
     (
         "UPDATE ledger_entries SET order_id = NULL WHERE order_id IS NOT NULL",
@@ -76,7 +79,7 @@ const TAMPERINGS: [(&str, &[&str]); 31] = [
         "UPDATE order_items SET product_id = 999",
         &[
             "sales volume is the pieces in orders that were paid and not cancelled",
-            "each line of a sold order took its pieces out of the stock",
+            "each line of an order that stands took its pieces out of the stock",
             "ledger, stock movements and order lines name orders and products that exist",
         ],
     ),
@@ -94,7 +97,7 @@ const TAMPERINGS: [(&str, &[&str]); 31] = [
         "UPDATE orders SET status = 'CANCELLED'",
         &[
             "sales volume is the pieces in orders that were paid and not cancelled",
-            "each line of a sold order took its pieces out of the stock",
+            "each line of an order that stands took its pieces out of the stock",
             "what was paid and not refunded is what the ledger took",
             REFUNDED,
             "a used coupon is used by one order, and an order's coupon is used",
@@ -159,6 +162,70 @@ const TAMPERINGS: [(&str, &[&str]); 31] = [
         ],
     ),
 ];
+
+const MOVED: &str = "the stock of a variant is what its movements come to";
+const SUMMED: &str = "the stock of a product with variants is the sum of theirs";
+const HELD: &str = "pieces are held for orders that wait to be paid, and for no others";
+const WAITS: &str = "an order that waits to be paid waits until some time, and no other does";
+const UNPAID: &str = "an order that waits has a payment that was not made";
+const TAKEN: &str = "each line of an order that stands took its pieces out of the stock";
+
+/// What is done to an order that waits and to variants, what undoes it, and the rules that it breaks.
+const HOLDUPS: [(&str, &str, &[&str]); 8] = [
+    (
+        "UPDATE variants SET stock = stock + 1 WHERE id = 1",
+        "UPDATE variants SET stock = stock - 1 WHERE id = 1",
+        &[SUMMED, MOVED],
+    ),
+    (
+        "UPDATE products SET has_variants = 0 WHERE id = 1",
+        "UPDATE products SET has_variants = 1 WHERE id = 1",
+        &[SUMMED],
+    ),
+    (
+        "UPDATE stock_movements SET variant_id = 2 WHERE kind = 'HOLD' AND variant_id = 1",
+        "UPDATE stock_movements SET variant_id = 1 WHERE kind = 'HOLD'",
+        &[TAKEN, MOVED],
+    ),
+    (
+        "UPDATE order_items SET variant_id = 99",
+        "UPDATE order_items SET variant_id = 1",
+        &[TAKEN, "ledger, stock movements and order lines name orders and products that exist"],
+    ),
+    (
+        "UPDATE stock_movements SET kind = 'RELEASE', quantity = -quantity WHERE kind = 'HOLD'",
+        "UPDATE stock_movements SET kind = 'HOLD', quantity = -quantity WHERE kind = 'RELEASE'",
+        &["stock is what was received less what was sold and not returned", TAKEN, HELD, MOVED],
+    ),
+    (
+        "DELETE FROM order_holds",
+        "INSERT INTO order_holds SELECT id, '2026-11-21 09:15:00' FROM orders",
+        &[WAITS],
+    ),
+    (
+        "UPDATE payments SET status = 'CANCELLED' WHERE status = 'PENDING'",
+        "UPDATE payments SET status = 'PENDING' WHERE status = 'CANCELLED'",
+        &[REFUNDED, UNPAID, PAYMENT_HISTORY],
+    ),
+    ("UPDATE orders SET status = 'CANCELLED'", "UPDATE orders SET status = 'PENDING'", &[TAKEN, HELD, WAITS]),
+];
+
+async fn orders_that_wait_and_variants_are_followed_too(shop: Shop) {
+    let shop = shop.stocked(1, 2, 10, 1).await.with_variants().await;
+    let orders = shop.batcher(PlaceOrders);
+    let small = Sku { product: ProductId(1), variant: Some(VariantId(1)) };
+    let wanted = OrderRequest::new(UserId(1), [(small, Quantity::new(2).unwrap())], None).unwrap();
+    let hold = TimeDelta::minutes(15);
+    let placed = order(&orders, wanted.on(Terms::Deferred { hold })).await.unwrap();
+    assert!(placed.outcome.is_ok());
+    shop.assert_audit_is_clean().await;
+    for (tampering, repair, broken) in HOLDUPS {
+        shop.tamper(tampering).await;
+        assert_eq!(broken_rules(&shop).await, broken, "{tampering}");
+        shop.tamper(repair).await;
+    }
+    shop.assert_audit_is_clean().await;
+}
 
 /// Each tampering is undone by its inverse, so that one shop serves them all.
 async fn every_rule_finds_what_breaks_it(shop: Shop) {

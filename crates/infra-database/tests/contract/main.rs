@@ -3,6 +3,7 @@
 mod audit;
 mod coupon_reads;
 mod coupons;
+mod deferred;
 mod group_commit;
 mod guards;
 mod ids;
@@ -13,6 +14,7 @@ mod outbox_queries;
 mod queries;
 mod schema;
 mod support;
+mod variants;
 mod writes;
 
 /// Runs each test on both databases, each time on a fresh one.

@@ -81,6 +81,23 @@ impl Shop {
         connection.close().await.expect("closes");
     }
 
+    /// Has product 1, of which there are ten pieces, sold as two variants: six pieces of the small one at 10.00, and four of
+    /// the large one at 12.00.
+    pub(crate) async fn with_variants(self) -> Self {
+        for statement in [
+            "UPDATE products SET has_variants = 1 WHERE id = 1 AND stock = 10",
+            "INSERT INTO variants (id, product_id, name, price, stock, active, created_at, updated_at) VALUES \
+             (1, 1, 'S', 1000, 6, 1, '2026-11-21 09:00:00', '2026-11-21 09:00:00'), \
+             (2, 1, 'L', 1200, 4, 1, '2026-11-21 09:00:00', '2026-11-21 09:00:00')",
+            "UPDATE stock_movements SET quantity = 6, variant_id = 1 WHERE product_id = 1",
+            "INSERT INTO stock_movements (product_id, variant_id, kind, quantity, stock_after, created_at) \
+             VALUES (1, 2, 'RECEIVE', 4, 10, '2026-11-21 09:00:00')",
+        ] {
+            self.tamper(statement).await;
+        }
+        self
+    }
+
     /// The number that a query finds.
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         let connection = sea_orm::Database::connect(&self.database.url).await.expect("connects");

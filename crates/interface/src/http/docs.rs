@@ -21,7 +21,7 @@ use super::error::{ApiError, ErrorBody, Problem};
 use super::recognition::Recognition;
 use super::{
     accounts, audit, completeness, coupon_history, coupon_offers, coupons, keys, operations, order_changes,
-    orders, outbox, products, statistics, users, wallets,
+    orders, outbox, payments, products, statistics, users, wallets,
 };
 use crate::config::Authentication;
 
@@ -48,7 +48,9 @@ const DOCUMENT: &str = "/openapi.json";
         orders::list,
         orders::place,
         orders::order,
+        order_changes::pay,
         order_changes::cancel,
+        payments::payment,
         wallets::wallet,
         wallets::charge,
         wallets::ledger,

@@ -15,7 +15,7 @@ use jangteo_domain::coupon::{ClaimRefusal, CouponFault};
 use jangteo_domain::product::OutOfStock;
 use jangteo_domain::user::ProfileError;
 use jangteo_domain::wallet::InsufficientBalance;
-use jangteo_domain::{Money, MoneyError, ProductId, RepositoryError};
+use jangteo_domain::{Money, MoneyError, ProductId, RepositoryError, Sku};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -111,6 +111,8 @@ pub(crate) enum Problem {
     Stale,
     /// The order does not allow this where it stands.
     OrderStatus(&'static str),
+    /// The time to pay the order is over.
+    HoldEnded,
     /// The platform has the event.
     EventSent,
     CouponInvalid,
@@ -145,9 +147,12 @@ impl Problem {
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
             Self::TooManyRequests { .. } => ErrorCode::RateLimited,
-            Self::KeyReused | Self::EmailTaken | Self::StillOpen | Self::OrderStatus(_) | Self::EventSent => {
-                ErrorCode::Conflict
-            }
+            Self::KeyReused
+            | Self::EmailTaken
+            | Self::StillOpen
+            | Self::OrderStatus(_)
+            | Self::HoldEnded
+            | Self::EventSent => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
@@ -222,6 +227,7 @@ pub(crate) enum Reason {
         longest: usize,
     },
     OrderStatus(&'static str),
+    HoldEnded(DateTime<Utc>),
     LimitExceeded {
         balance: Money,
         maximum: Money,
@@ -235,9 +241,11 @@ pub(crate) enum Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OrderFault {
     LineCount,
-    TooManyPieces { product: ProductId },
+    TooManyPieces { sku: Sku },
     TooLarge,
     UnknownProduct { product: ProductId },
+    UnknownVariant { sku: Sku },
+    VariantRequired { product: ProductId },
     Short(OutOfStock),
     Unaffordable(InsufficientBalance),
 }
@@ -395,6 +403,9 @@ struct Figures {
     /// The product.
     #[serde(skip_serializing_if = "Option::is_none")]
     product_id: Option<i64>,
+    /// Which of its variants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant_id: Option<i64>,
     /// Pieces asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     requested: Option<i64>,
@@ -411,6 +422,13 @@ struct Figures {
     /// The most that the balance may become.
     #[serde(skip_serializing_if = "Option::is_none")]
     maximum: Option<MoneyJson>,
+}
+
+impl Figures {
+    fn of(sku: Sku) -> Self {
+        let variant_id = sku.variant.map(|variant| variant.0);
+        Self { product_id: Some(sku.product.0), variant_id, ..Self::default() }
+    }
 }
 
 #[derive(Serialize)]
@@ -537,6 +555,7 @@ impl Reason {
             | Self::Version(_)
             | Self::NotALine { .. }
             | Self::OrderStatus(_)
+            | Self::HoldEnded(_)
             | Self::Coupon(_)
             | Self::Claim(_) => Figures::default(),
         }
@@ -547,14 +566,14 @@ impl OrderFault {
     fn figures(&self) -> Figures {
         match *self {
             Self::LineCount | Self::TooLarge => Figures::default(),
-            Self::TooManyPieces { product } | Self::UnknownProduct { product } => {
-                Figures { product_id: Some(product.0), ..Figures::default() }
+            Self::UnknownProduct { product } | Self::VariantRequired { product } => {
+                Figures::of(product.into())
             }
-            Self::Short(OutOfStock { product, requested, available }) => Figures {
-                product_id: Some(product.0),
+            Self::TooManyPieces { sku } | Self::UnknownVariant { sku } => Figures::of(sku),
+            Self::Short(OutOfStock { sku, requested, available }) => Figures {
                 requested: Some(requested.get()),
                 available: Some(Available::Pieces(available)),
-                ..Figures::default()
+                ..Figures::of(sku)
             },
             Self::Unaffordable(InsufficientBalance { required, available }) => Figures {
                 required: Some(MoneyJson(required)),

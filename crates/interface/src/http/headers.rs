@@ -59,7 +59,34 @@ impl FromRequest for Admin {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(administrator(request).map(Self))
+        let admin = caller(request).map_err(ApiError::from).and_then(|caller| {
+            caller.must_be_administrator()?;
+            Ok(Self(Origin::of(request).administrator(caller)))
+        });
+        ready(admin)
+    }
+}
+
+/// The place of the request in its trace.
+pub(crate) struct Origin(Trace);
+
+impl Origin {
+    fn of(request: &HttpRequest) -> Self {
+        Self(Trace::of_request(request))
+    }
+
+    /// The caller, as an administrator who acts with this request.
+    pub(crate) fn administrator(&self, caller: Caller) -> Administrator {
+        Administrator { user: caller.user, trace_id: self.0.id() }
+    }
+}
+
+impl FromRequest for Origin {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
     }
 }
 
@@ -70,12 +97,6 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(caller(request).map_err(ApiError::from))
     }
-}
-
-fn administrator(request: &HttpRequest) -> Result<Administrator, ApiError> {
-    let caller = caller(request)?;
-    caller.must_be_administrator()?;
-    Ok(Administrator { user: caller.user, trace_id: Trace::of_request(request).id() })
 }
 
 /// An id, in digits: 1 or more, within 64 bits.

@@ -2,11 +2,13 @@
 
 mod support;
 
+mod access;
 mod accounts;
 mod api;
 mod bad_input;
 mod caching;
 mod coupons;
+mod deferred;
 mod document;
 mod idempotency;
 mod keys;
