@@ -20,7 +20,9 @@ use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::recognition::Recognition;
 use super::{
-    accounts, admin_orders, admin_stores, admin_wallets, audit, cart, cart_order, completeness, coupon_history, coupon_offers, coupons, exports, keys, operations, order_changes, orders, outbox, payments, products, sales, statistics, stores, trail, users, wallets,
+    accounts, admin_orders, admin_stores, admin_wallets, audit, cart, cart_order, completeness,
+    coupon_history, coupon_offers, coupons, exports, keys, operations, order_changes, orders, outbox,
+    payments, products, sales, statistics, stores, trail, users, wallets,
 };
 use crate::config::Authentication;
 
