@@ -12,10 +12,11 @@
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform, and how | [`outbox`], [`relay`], [`cloud_event`] |
 //! | what operators see of it, and what they can do | [`outbox_queries`], [`outbox_watch`], [`redelivery`] |
-//! | what administrators change | [`trail`], [`versions`] |
+//! | what administrators change | [`edit_products`], [`adjust_stock`], [`trail`], [`versions`] |
 //! | what is done now and then, by one instance | [`jobs`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`product_queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`] |
 
+pub mod adjust_stock;
 pub mod audit;
 pub mod batcher;
 pub mod cache;
@@ -28,6 +29,7 @@ pub mod cloud_event;
 pub mod contracts;
 pub mod coupon_claims;
 pub mod coupon_gate;
+pub mod edit_products;
 pub mod event_sink;
 pub mod fulfil_orders;
 pub mod idempotency;
@@ -38,6 +40,7 @@ pub mod outbox;
 pub mod outbox_queries;
 pub mod outbox_watch;
 pub mod place_orders;
+pub mod product_queries;
 pub mod queries;
 pub mod rate_limit;
 pub mod redelivery;
@@ -63,6 +66,7 @@ pub use ids::{IdAllocator, Sequence};
 pub use operation::{Answer, Operation, Submission, WriteError};
 pub use outbox_queries::OutboxQueries;
 pub use outbox_watch::OutboxWatch;
+pub use product_queries::ManagedCatalogue;
 pub use rate_limit::RateLimiter;
 pub use redelivery::Redeliverer;
 pub use relay::{Relay, RelaySettings};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_domain::RepositoryError;
+use jangteo_domain::catalogue::{CatalogueRepository, MockCatalogueRepository};
 use jangteo_domain::coupon::{CouponRepository, MockCouponRepository};
 use jangteo_domain::order::{MockOrderRepository, OrderRepository};
 use jangteo_domain::product::{MockProductRepository, ProductRepository};
@@ -25,6 +26,7 @@ pub(crate) struct MockedUnitOfWork {
     pub(crate) users: MockUserRepository,
     pub(crate) wallets: MockWalletRepository,
     pub(crate) products: MockProductRepository,
+    pub(crate) catalogue: MockCatalogueRepository,
     pub(crate) coupons: MockCouponRepository,
     pub(crate) orders: MockOrderRepository,
     pub(crate) outbox: MockOutboxRepository,
@@ -46,6 +48,10 @@ impl UnitOfWork for MockedUnitOfWork {
 
     fn products(&mut self) -> &mut dyn ProductRepository {
         &mut self.products
+    }
+
+    fn catalogue(&mut self) -> &mut dyn CatalogueRepository {
+        &mut self.catalogue
     }
 
     fn coupons(&mut self) -> &mut dyn CouponRepository {

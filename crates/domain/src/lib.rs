@@ -28,6 +28,7 @@
 //! ```
 
 pub mod cancellation;
+pub mod catalogue;
 pub mod checkout;
 pub mod coupon;
 mod ids;

@@ -1,7 +1,7 @@
 //! SeaORM behind the ports of [`jangteo_application`]: SQLite and MySQL/MariaDB.
 //!
 //! [`Store`] is the way in. Writes go through one `transaction`, with a file per aggregate; reads that need no
-//! transaction are in `catalogue_queries`, `coupon_queries`, `customer_queries` and
+//! transaction are in `catalogue_queries`, `product_queries`, `coupon_queries`, `customer_queries` and
 //! `outbox_queries`.
 //!
 //! ```no_run
@@ -19,6 +19,7 @@
 //! ```
 
 mod audit;
+mod catalogue;
 mod catalogue_queries;
 mod coupon;
 mod coupon_places;
@@ -36,6 +37,7 @@ mod outbox;
 mod outbox_leases;
 mod outbox_queries;
 mod product;
+mod product_queries;
 mod rows;
 mod schema;
 mod script;

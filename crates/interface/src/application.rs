@@ -10,10 +10,12 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use chrono::TimeDelta;
 use futures::future::OptionFuture;
+use jangteo_application::adjust_stock::AdjustStock;
 use jangteo_application::cache::SharedCache;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
+use jangteo_application::edit_products::EditProducts;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::operation::Executor;
 use jangteo_application::place_orders::PlaceOrders;
@@ -43,7 +45,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 6;
+const WRITING_OPERATIONS: u32 = 8;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -175,6 +177,8 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
         shop.charges.drain(),
         shop.claims.drain(),
         shop.registrations.drain(),
+        shop.product_edits.drain(),
+        shop.stock_adjustments.drain(),
     );
 }
 
@@ -248,6 +252,10 @@ fn open(
             Arc::clone(&clock),
         ),
         registrations: start(RegisterUsers, store, &clock, batches),
+        product_edits: start(EditProducts, store, &clock, batches),
+        stock_adjustments: start(AdjustStock, store, &clock, batches),
+        managed_catalogue: reads.clone(),
+        catalogue_news: catalogue.clone(),
         stock_news: catalogue.clone(),
         catalogue,
         customers: reads.clone(),

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig, route};
 use jangteo_application::CouponClaims;
-use jangteo_application::cache::StockNews;
+use jangteo_application::adjust_stock::AdjustStock;
+use jangteo_application::cache::{CatalogueNews, StockNews};
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
+use jangteo_application::edit_products::EditProducts;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
-use jangteo_application::{Audit, Batcher, Clock, OutboxQueries, Redeliverer};
+use jangteo_application::{Audit, Batcher, Clock, ManagedCatalogue, OutboxQueries, Redeliverer};
 
 mod audit;
 mod body;
@@ -21,11 +23,14 @@ mod coupon_history;
 mod coupon_offers;
 mod coupons;
 mod docs;
+mod edit_products;
+mod edit_variants;
 mod endpoint;
 mod error;
 mod exact;
 mod headers;
 mod limits;
+mod managed_products;
 mod observe;
 mod operations;
 mod order_changes;
@@ -34,6 +39,7 @@ mod outbox;
 mod pages;
 mod parameters;
 mod periods;
+mod product_fields;
 mod products;
 mod statistics;
 mod trace;
@@ -44,7 +50,7 @@ mod wallets;
 pub use docs::openapi;
 
 pub(crate) use audit::AuditBody;
-pub(crate) use error::{OrderFault, Problem, Reason};
+pub(crate) use error::{CatalogueFault, OrderFault, Problem, Reason};
 pub(crate) use limits::Limits;
 pub(crate) use operations::Operations;
 
@@ -60,7 +66,11 @@ pub(crate) struct Shop {
     pub(crate) charges: Batcher<ChargeWallets>,
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
+    pub(crate) product_edits: Batcher<EditProducts>,
+    pub(crate) stock_adjustments: Batcher<AdjustStock>,
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
+    pub(crate) managed_catalogue: Arc<dyn ManagedCatalogue>,
+    pub(crate) catalogue_news: Arc<dyn CatalogueNews>,
     pub(crate) stock_news: Arc<dyn StockNews>,
     pub(crate) customers: Arc<dyn CustomerQueries>,
     pub(crate) audit: Arc<dyn Audit>,
@@ -86,6 +96,8 @@ fn api() -> Vec<Endpoint> {
         coupon_history::endpoints(),
         users::endpoints(),
         statistics::endpoints(),
+        edit_products::endpoints(),
+        edit_variants::endpoints(),
         audit::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.
         completeness::endpoints(),

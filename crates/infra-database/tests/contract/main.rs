@@ -1,6 +1,7 @@
 //! What every database behind the ports must do: one suite, run on SQLite and on MariaDB or MySQL.
 
 mod audit;
+mod catalogue;
 mod coupon_reads;
 mod coupons;
 mod group_commit;

@@ -18,8 +18,8 @@ use utoipa_swagger_ui::Config;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
-    audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes, orders, outbox,
-    products, statistics, users, wallets,
+    audit, completeness, coupon_history, coupon_offers, coupons, edit_products, edit_variants,
+    managed_products, operations, order_changes, orders, outbox, products, statistics, users, wallets,
 };
 
 const DOCUMENT: &str = "/openapi.json";
@@ -31,7 +31,7 @@ const DOCUMENT: &str = "/openapi.json";
         description = "An order and payment engine for shops that sell under pressure.\n\n\
             **Who is asking**: `X-User-Id` names the user, and is believed; `X-User-Role: ADMIN` the administrator. \
             Products, coupons on offer, statistics and health need neither.\n\n\
-            **Writing safely**: give every POST an `Idempotency-Key` of your own. Sent again with the same key, it gets \
+            **Writing safely**: give every write an `Idempotency-Key` of your own. Sent again with the same key, it gets \
             the same answer, with `Idempotency-Replayed: true`, and nothing happens twice.\n\n\
             **Money** is an exact number with two decimals; in requests a number or a text.\n\n\
             **Errors** all have one format, in Korean, or in English with `Accept-Language: en`. Every response has a \
@@ -60,6 +60,16 @@ const DOCUMENT: &str = "/openapi.json";
         statistics::best_sellers,
         order_changes::ship,
         order_changes::deliver,
+        managed_products::list,
+        managed_products::product,
+        managed_products::stock_movements,
+        edit_products::create,
+        edit_products::change,
+        edit_products::delete,
+        edit_products::set_images,
+        edit_variants::add,
+        edit_variants::change,
+        edit_variants::adjust,
         audit::audit,
         outbox::list,
         outbox::event,
@@ -96,7 +106,9 @@ impl Modify for CommonErrors {
     fn modify(&self, document: &mut OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let is_api = path.starts_with("/api/");
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten().filter(|_| is_api) {
+            let operations =
+                [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in operations.into_iter().flatten().filter(|_| is_api) {
                 add_errors(path, operation);
             }
         }

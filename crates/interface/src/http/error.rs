@@ -102,6 +102,8 @@ pub(crate) enum Problem {
     OrderStatus(&'static str),
     /// The platform has the event.
     EventSent,
+    /// What is asked for does not fit the catalogue.
+    Catalogue(CatalogueFault),
     CouponInvalid,
     OutOfStock,
     InsufficientBalance,
@@ -137,6 +139,7 @@ impl Problem {
                 ErrorCode::Conflict
             }
             Self::Stale => ErrorCode::PreconditionFailed,
+            Self::Catalogue(fault) => fault.code(),
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
             Self::InsufficientBalance => ErrorCode::InsufficientBalance,
@@ -201,6 +204,15 @@ pub(crate) enum Reason {
     NotALine {
         longest: usize,
     },
+    TooLong {
+        longest: usize,
+    },
+    TooManyEntries {
+        most: usize,
+    },
+    NotAnAddress,
+    Zero,
+    Catalogue(CatalogueFault),
     OrderStatus(&'static str),
     LimitExceeded {
         balance: Money,
@@ -220,6 +232,75 @@ pub(crate) enum OrderFault {
     UnknownProduct { product: ProductId },
     Short(OutOfStock),
     Unaffordable(InsufficientBalance),
+}
+
+/// Why something does not fit the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CatalogueFault {
+    UnknownStore,
+    UnknownVariant,
+    /// The product was deleted.
+    Deleted,
+    /// The price of the product follows its variants.
+    PricedByVariants,
+    /// Each variant has its own.
+    OfVariants,
+    /// The product is sold as such.
+    NoVariants,
+    /// The product has pieces that belong to no variant.
+    OwnStock {
+        stock: i64,
+    },
+    /// Another variant of the product has the name.
+    NameTaken,
+    TooManyVariants,
+    /// More pieces than can be kept.
+    TooManyPieces {
+        room: i64,
+    },
+    /// Fewer pieces are left than are to be taken out.
+    Short {
+        requested: i64,
+        available: i64,
+    },
+}
+
+impl CatalogueFault {
+    fn code(self) -> ErrorCode {
+        match self {
+            Self::UnknownStore | Self::UnknownVariant => ErrorCode::NotFound,
+            Self::OfVariants | Self::NoVariants => ErrorCode::ValidationError,
+            Self::Deleted
+            | Self::PricedByVariants
+            | Self::OwnStock { .. }
+            | Self::NameTaken
+            | Self::TooManyVariants
+            | Self::TooManyPieces { .. } => ErrorCode::Conflict,
+            Self::Short { .. } => ErrorCode::OutOfStock,
+        }
+    }
+
+    fn figures(self) -> Figures {
+        match self {
+            Self::Short { requested, available } => Figures {
+                requested: Some(requested),
+                available: Some(Available::Pieces(available)),
+                ..Figures::default()
+            },
+            Self::OwnStock { stock } => {
+                Figures { available: Some(Available::Pieces(stock)), ..Figures::default() }
+            }
+            Self::UnknownStore
+            | Self::UnknownVariant
+            | Self::Deleted
+            | Self::PricedByVariants
+            | Self::OfVariants
+            | Self::NoVariants
+            | Self::NameTaken
+            | Self::TooManyVariants
+            | Self::TooManyPieces { .. } => Figures::default(),
+        }
+    }
 }
 
 /// A failed request.
@@ -465,6 +546,7 @@ impl Reason {
     fn figures(&self) -> Figures {
         match self {
             Self::Order(fault) => fault.figures(),
+            Self::Catalogue(fault) => fault.figures(),
             Self::BelowMinimum { minimum } | Self::Coupon(CouponFault::BelowMinimum { minimum }) => {
                 Figures { minimum: Some(MoneyJson(*minimum)), ..Figures::default() }
             }
@@ -493,6 +575,10 @@ impl Reason {
             | Self::EmailTaken
             | Self::Version(_)
             | Self::NotALine { .. }
+            | Self::TooLong { .. }
+            | Self::TooManyEntries { .. }
+            | Self::NotAnAddress
+            | Self::Zero
             | Self::OrderStatus(_)
             | Self::Coupon(_)
             | Self::Claim(_) => Figures::default(),
