@@ -5,6 +5,7 @@ mod support;
 mod api;
 mod bad_input;
 mod caching;
+mod catalogue;
 mod coupons;
 mod document;
 mod idempotency;
