@@ -417,7 +417,7 @@ fn add_variant(
 
 /// What something new has from the beginning.
 fn received(product: &ManagedProduct, variant: Option<VariantId>, quantity: i64) -> Option<StockAdjustment> {
-    (quantity > 0).then(|| StockAdjustment {
+    (quantity > 0).then_some(StockAdjustment {
         product: product.id,
         variant,
         kind: AdjustmentKind::Receive,
