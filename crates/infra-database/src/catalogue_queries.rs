@@ -26,6 +26,10 @@ impl CatalogueQueries for Store {
         let listed = asked_for(&list);
         let total = Query::select().from(products::Entity).cond_where(listed.clone()).take();
         let total = self.count(total).await?;
+        // What is rare has been looked for in the whole catalogue, and need not be once more when there is none.
+        if total == 0 {
+            return Ok(Page { content: Vec::new(), request: list.page, total });
+        }
         let select = product_columns()
             .cond_where(listed)
             .order_by((products::Entity, column), direction.clone())
