@@ -12,12 +12,13 @@
 //! | how a retry gets the same answer | [`idempotency`], [`operation`] |
 //! | what goes to the data platform, and how | [`outbox`], [`relay`], [`cloud_event`] |
 //! | what operators see of it, and what they can do | [`outbox_queries`], [`outbox_watch`], [`redelivery`] |
-//! | what administrators change | [`trail`], [`versions`] |
+//! | what administrators change | [`edit_products`], [`adjust_stock`], [`trail`], [`versions`] |
 //! | what they read in bulk | [`exports`], [`order_book`] |
 //! | what is done now and then, by one instance | [`jobs`] |
-//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`account_queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`], [`exports`], [`order_book`] |
+//! | the ports that infrastructure implements | [`unit_of_work`], [`queries`], [`account_queries`], [`product_queries`], [`outbox_queries`], [`ids`], [`coupon_gate`], [`cache`], [`rate_limit`], [`audit`], [`jobs`], [`event_sink`], [`exports`], [`order_book`] |
 
 pub mod account_queries;
+pub mod adjust_stock;
 pub mod adjust_wallets;
 pub mod audit;
 pub mod back_office_queries;
@@ -34,6 +35,7 @@ pub mod cloud_event;
 pub mod contracts;
 pub mod coupon_claims;
 pub mod coupon_gate;
+pub mod edit_products;
 pub mod event_sink;
 pub mod exports;
 pub mod fulfil_orders;
@@ -51,6 +53,7 @@ pub mod outbox_watch;
 pub mod pay_orders;
 pub mod place_orders;
 mod placed_orders;
+pub mod product_queries;
 pub mod queries;
 pub mod rate_limit;
 pub mod redelivery;
@@ -79,6 +82,7 @@ pub use operation::{Answer, Operation, Submission, WriteError};
 pub use order_book::OrderBook;
 pub use outbox_queries::OutboxQueries;
 pub use outbox_watch::OutboxWatch;
+pub use product_queries::ManagedCatalogue;
 pub use rate_limit::RateLimiter;
 pub use redelivery::Redeliverer;
 pub use relay::{Relay, RelaySettings};

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_domain::RepositoryError;
 use jangteo_domain::cart::{CartRepository, MockCartRepository};
+use jangteo_domain::catalogue::{CatalogueRepository, MockCatalogueRepository};
 use jangteo_domain::coupon::{CouponRepository, MockCouponRepository};
 use jangteo_domain::order::{MockOrderRepository, OrderRepository};
 use jangteo_domain::product::{MockProductRepository, ProductRepository};
@@ -28,6 +29,7 @@ pub(crate) struct MockedUnitOfWork {
     pub(crate) wallets: MockWalletRepository,
     pub(crate) stores: MockStoreRepository,
     pub(crate) products: MockProductRepository,
+    pub(crate) catalogue: MockCatalogueRepository,
     pub(crate) coupons: MockCouponRepository,
     pub(crate) carts: MockCartRepository,
     pub(crate) orders: MockOrderRepository,
@@ -54,6 +56,10 @@ impl UnitOfWork for MockedUnitOfWork {
 
     fn products(&mut self) -> &mut dyn ProductRepository {
         &mut self.products
+    }
+
+    fn catalogue(&mut self) -> &mut dyn CatalogueRepository {
+        &mut self.catalogue
     }
 
     fn coupons(&mut self) -> &mut dyn CouponRepository {

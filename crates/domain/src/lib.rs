@@ -30,6 +30,7 @@
 
 pub mod cancellation;
 pub mod cart;
+pub mod catalogue;
 pub mod checkout;
 pub mod coupon;
 pub mod deferred;

@@ -9,6 +9,7 @@ use jangteo_application::outbox::OutboxRepository;
 use jangteo_application::trail::TrailRepository;
 use jangteo_domain::RepositoryError;
 use jangteo_domain::cart::CartRepository;
+use jangteo_domain::catalogue::CatalogueRepository;
 use jangteo_domain::coupon::CouponRepository;
 use jangteo_domain::order::OrderRepository;
 use jangteo_domain::product::ProductRepository;
@@ -60,6 +61,10 @@ impl UnitOfWork for Transaction {
     }
 
     fn products(&mut self) -> &mut dyn ProductRepository {
+        self
+    }
+
+    fn catalogue(&mut self) -> &mut dyn CatalogueRepository {
         self
     }
 

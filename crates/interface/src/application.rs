@@ -11,12 +11,14 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use chrono::TimeDelta;
 use futures::future::OptionFuture;
+use jangteo_application::adjust_stock::AdjustStock;
 use jangteo_application::adjust_wallets::AdjustWallets;
 use jangteo_application::cache::SharedCache;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::change_carts::ChangeCarts;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
+use jangteo_application::edit_products::EditProducts;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
 use jangteo_application::manage_stores::ManageStores;
@@ -50,7 +52,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 12;
+const WRITING_OPERATIONS: u32 = 14;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -190,6 +192,8 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
         shop.registrations.drain(),
         shop.accounts.drain(),
         shop.store_changes.drain(),
+        shop.product_edits.drain(),
+        shop.stock_adjustments.drain(),
     );
 }
 
@@ -270,6 +274,10 @@ fn open(
         ),
         registrations: start(RegisterUsers, store, &clock, batches),
         accounts: start(ManageAccounts, store, &clock, batches),
+        product_edits: start(EditProducts, store, &clock, batches),
+        stock_adjustments: start(AdjustStock, store, &clock, batches),
+        managed_catalogue: reads.clone(),
+        catalogue_news: catalogue.clone(),
         stock_news: catalogue.clone(),
         catalogue,
         customers: reads.clone(),

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig, route};
 use chrono::TimeDelta;
 use jangteo_application::CouponClaims;
+use jangteo_application::adjust_stock::AdjustStock;
 use jangteo_application::adjust_wallets::AdjustWallets;
 use jangteo_application::back_office_queries::BackOfficeQueries;
-use jangteo_application::cache::StockNews;
+use jangteo_application::cache::{CatalogueNews, StockNews};
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::change_carts::ChangeCarts;
 use jangteo_application::charge_wallets::ChargeWallets;
+use jangteo_application::edit_products::EditProducts;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
 use jangteo_application::manage_stores::ManageStores;
@@ -20,7 +22,8 @@ use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{
-    AccountQueries, Audit, Batcher, Clock, Exports, IdempotencyQueries, OrderBook, OutboxQueries, Redeliverer,
+    AccountQueries, Audit, Batcher, Clock, Exports, IdempotencyQueries, ManagedCatalogue, OrderBook,
+    OutboxQueries, Redeliverer,
 };
 
 mod accounts;
@@ -39,6 +42,8 @@ mod coupon_offers;
 mod coupons;
 mod docs;
 mod downloads;
+mod edit_products;
+mod edit_variants;
 mod endpoint;
 mod error;
 mod exact;
@@ -46,6 +51,7 @@ mod exports;
 mod headers;
 mod keys;
 mod limits;
+mod managed_products;
 mod observe;
 mod operations;
 mod order_changes;
@@ -55,6 +61,7 @@ mod pages;
 mod parameters;
 mod payments;
 mod periods;
+mod product_fields;
 mod products;
 mod recognition;
 mod sales;
@@ -72,7 +79,7 @@ pub use docs::openapi;
 pub(crate) use answers::{Answers, Replays};
 pub(crate) use audit::AuditBody;
 pub(crate) use downloads::Downloads;
-pub(crate) use error::{OrderFault, Problem, Reason};
+pub(crate) use error::{CatalogueFault, OrderFault, Problem, Reason};
 pub(crate) use headers::parse_id;
 pub(crate) use limits::Limits;
 pub(crate) use operations::Operations;
@@ -95,7 +102,11 @@ pub(crate) struct Shop {
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
     pub(crate) accounts: Batcher<ManageAccounts>,
+    pub(crate) product_edits: Batcher<EditProducts>,
+    pub(crate) stock_adjustments: Batcher<AdjustStock>,
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
+    pub(crate) managed_catalogue: Arc<dyn ManagedCatalogue>,
+    pub(crate) catalogue_news: Arc<dyn CatalogueNews>,
     pub(crate) stock_news: Arc<dyn StockNews>,
     pub(crate) customers: Arc<dyn CustomerQueries>,
     pub(crate) customer_accounts: Arc<dyn AccountQueries>,
@@ -143,6 +154,8 @@ fn api() -> Vec<Endpoint> {
         admin_orders::endpoints(),
         admin_wallets::endpoints(),
         sales::endpoints(),
+        edit_products::endpoints(),
+        edit_variants::endpoints(),
         audit::endpoints(),
         exports::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.

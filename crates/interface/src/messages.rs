@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap};
 use chrono::SecondsFormat;
+use jangteo_domain::catalogue::ManagedProduct;
 use jangteo_domain::coupon::{ClaimRefusal, CouponFault};
 use jangteo_domain::user::ProfileError;
 use jangteo_domain::wallet::InsufficientBalance;
 use jangteo_domain::{Cart, MoneyError, OrderRequest, Quantity};
 
-use crate::http::{OrderFault, Problem, Reason};
+use crate::http::{CatalogueFault, OrderFault, Problem, Reason};
 use crate::tokens::TokenFault;
 
 /// A language that messages are written in.
@@ -158,6 +159,7 @@ impl Problem {
             ),
             Self::CartFull => both("장바구니가 가득 찼습니다.", "The cart is full."),
             Self::CartEmpty => both("장바구니가 비어 있습니다.", "The cart is empty."),
+            Self::Catalogue(fault) => catalogue(*fault),
             Self::CouponInvalid => both("사용할 수 없는 쿠폰입니다.", "The coupon cannot be used."),
             Self::OutOfStock => {
                 both("재고가 부족한 상품이 있습니다.", "There are not enough pieces in stock.")
@@ -216,8 +218,7 @@ impl Reason {
             Self::Amount(MoneyError::TooPrecise) => "TOO_MANY_DECIMALS",
             Self::Amount(MoneyError::TooLarge) | Self::Order(OrderFault::TooLarge) => "AMOUNT_TOO_LARGE",
             Self::BelowMinimum { .. } => "BELOW_MINIMUM",
-            Self::Zero => "ZERO",
-            Self::Profile(ProfileError::TooLong(_)) => "TOO_LONG",
+            Self::Profile(ProfileError::TooLong(_)) | Self::TooLong { .. } => "TOO_LONG",
             Self::EmailTaken => "EMAIL_TAKEN",
             Self::NothingToChange => "NOTHING_TO_CHANGE",
             Self::BalanceLeft(_) => "BALANCE_LEFT",
@@ -227,6 +228,10 @@ impl Reason {
             Self::HasProducts => "HAS_PRODUCTS",
             Self::Version(_) => "STALE",
             Self::NotALine { .. } => "NOT_A_LINE",
+            Self::TooManyEntries { .. } => "TOO_MANY",
+            Self::NotAnAddress => "NOT_AN_ADDRESS",
+            Self::Zero => "ZERO",
+            Self::Catalogue(fault) => catalogue_code(*fault),
             Self::OrderStatus(_) => "ORDER_STATUS",
             Self::HoldEnded(_) => "HOLD_ENDED",
             Self::UnknownCartItem => "UNKNOWN_CART_ITEM",
@@ -307,7 +312,7 @@ impl Reason {
             }
             Self::Zero => both("0이 아니어야 합니다.", "This must not be zero."),
             Self::Balance(short) => unaffordable(*short),
-            Self::Profile(ProfileError::TooLong(most)) => both(
+            Self::Profile(ProfileError::TooLong(most)) | Self::TooLong { longest: most } => both(
                 format!("{most}자를 넘을 수 없습니다."),
                 format!("This must not be longer than {most} characters."),
             ),
@@ -335,6 +340,14 @@ impl Reason {
                 format!("줄바꿈 없이 1자 이상 {longest}자 이하여야 합니다."),
                 format!("This must be a line of 1 to {longest} characters."),
             ),
+            Self::TooManyEntries { most } => {
+                both(format!("최대 {most}개까지 쓸 수 있습니다."), format!("This may have {most} entries."))
+            }
+            Self::NotAnAddress => both(
+                "http:// 또는 https://로 시작하는 올바른 주소여야 합니다.",
+                "This must be an address that begins with http:// or https://.",
+            ),
+            Self::Catalogue(fault) => catalogue(*fault),
             Self::OrderStatus(status) => {
                 both(format!("주문 상태는 {status}입니다."), format!("The order is {status}."))
             }
@@ -442,6 +455,64 @@ fn unaffordable(InsufficientBalance { required, available }: InsufficientBalance
         format!("{required}이 필요하지만 잔액은 {available}입니다."),
         format!("{required} is needed and the balance is {available}."),
     )
+}
+
+fn catalogue_code(fault: CatalogueFault) -> &'static str {
+    match fault {
+        CatalogueFault::UnknownStore => "UNKNOWN_STORE",
+        CatalogueFault::UnknownVariant => "UNKNOWN_VARIANT",
+        CatalogueFault::Deleted => "DELETED",
+        CatalogueFault::PricedByVariants => "PRICED_BY_VARIANTS",
+        CatalogueFault::OfVariants => "OF_VARIANTS",
+        CatalogueFault::NoVariants => "NO_VARIANTS",
+        CatalogueFault::OwnStock { .. } => "HAS_STOCK",
+        CatalogueFault::NameTaken => "NAME_TAKEN",
+        CatalogueFault::TooManyVariants => "TOO_MANY",
+        CatalogueFault::TooManyPieces { .. } => "TOO_MANY_PIECES",
+        CatalogueFault::Short { .. } => "OUT_OF_STOCK",
+    }
+}
+
+fn catalogue(fault: CatalogueFault) -> Both {
+    match fault {
+        CatalogueFault::UnknownStore => both("존재하지 않는 상점입니다.", "There is no such store."),
+        CatalogueFault::UnknownVariant => {
+            both("상품에 그런 옵션이 없습니다.", "The product has no such variant.")
+        }
+        CatalogueFault::Deleted => both("삭제된 상품입니다.", "The product was deleted."),
+        CatalogueFault::PricedByVariants => both(
+            "옵션이 있는 상품의 가격은 옵션의 가격을 따릅니다. 옵션의 가격을 변경해 주세요.",
+            "The price of this product is the lowest of its variants. Change theirs.",
+        ),
+        CatalogueFault::OfVariants => both(
+            "옵션이 있는 상품에는 지정할 수 없습니다. 옵션마다 지정해 주세요.",
+            "A product with variants has none of its own: say it of each variant.",
+        ),
+        CatalogueFault::NoVariants => both("옵션이 없는 상품입니다.", "The product has no variants."),
+        CatalogueFault::OwnStock { stock } => both(
+            format!(
+                "상품 자체의 재고가 {stock}개 남아 있어 옵션을 추가할 수 없습니다. 재고를 먼저 0으로 조정해 주세요."
+            ),
+            format!(
+                "The product has {stock} pieces that would belong to no variant. Take them out of the stock first."
+            ),
+        ),
+        CatalogueFault::NameTaken => {
+            both("이미 사용 중인 옵션 이름입니다.", "Another variant of the product has this name.")
+        }
+        CatalogueFault::TooManyVariants => both(
+            format!("옵션은 최대 {}개까지 만들 수 있습니다.", ManagedProduct::MOST_VARIANTS),
+            format!("A product has at most {} variants.", ManagedProduct::MOST_VARIANTS),
+        ),
+        CatalogueFault::TooManyPieces { room } => both(
+            format!("재고는 {room}개까지만 더 늘릴 수 있습니다."),
+            format!("There is room for {room} more pieces."),
+        ),
+        CatalogueFault::Short { requested, available } => both(
+            format!("{requested}개를 빼려고 했지만 {available}개 남았습니다."),
+            format!("{requested} were to be taken out and {available} are left."),
+        ),
+    }
 }
 
 fn amount(error: MoneyError) -> Both {

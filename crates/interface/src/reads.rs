@@ -17,12 +17,14 @@ use jangteo_application::outbox::EventStatus;
 use jangteo_application::outbox_queries::{
     Backlog, EventView, HourOfOrders, OutboxQueries, Period, ToldOrder,
 };
+use jangteo_application::product_queries::{ManagedCatalogue, ManagedList, ManagedView, StockLine};
 use jangteo_application::queries::{
     CatalogueQueries, CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
-    PaymentView, PopularProducts, ProductList, ProductView, Readiness,
+    PaymentView, PopularProducts, ProductDetail, ProductList, ProductView, Readiness,
 };
 use jangteo_application::{AccountQueries, IdempotencyKey, IdempotencyQueries};
 use jangteo_domain::cart::CartView;
+use jangteo_domain::catalogue::ManagedProduct;
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::user::Account;
 use jangteo_domain::{
@@ -73,10 +75,14 @@ impl Reads {
 #[async_trait]
 impl CatalogueQueries for Reads {
     async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError> {
-        self.at_home(move |store| async move { store.products(list).await }).await
+        self.at_home(move |store| {
+            let list = list.clone();
+            async move { store.products(list).await }
+        })
+        .await
     }
 
-    async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError> {
+    async fn product(&self, id: ProductId) -> Result<Option<ProductDetail>, RepositoryError> {
         self.at_home(move |store| async move { store.product(id).await }).await
     }
 
@@ -98,6 +104,29 @@ impl CatalogueQueries for Reads {
             async move { store.coupon_offer(code).await }
         })
         .await
+    }
+}
+
+#[async_trait]
+impl ManagedCatalogue for Reads {
+    async fn managed_products(&self, list: ManagedList) -> Result<Page<ManagedView>, RepositoryError> {
+        self.at_home(move |store| {
+            let list = list.clone();
+            async move { store.managed_products(list).await }
+        })
+        .await
+    }
+
+    async fn managed_product(&self, id: ProductId) -> Result<Option<ManagedProduct>, RepositoryError> {
+        self.at_home(move |store| async move { store.managed_product(id).await }).await
+    }
+
+    async fn stock_movements(
+        &self,
+        product: ProductId,
+        page: PageRequest,
+    ) -> Result<Option<Page<StockLine>>, RepositoryError> {
+        self.at_home(move |store| async move { store.stock_movements(product, page).await }).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod carts;
+mod catalogue;
 mod coupon_reads;
 mod coupons;
 mod deferred;

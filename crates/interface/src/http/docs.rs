@@ -21,8 +21,9 @@ use super::error::{ApiError, ErrorBody, Problem};
 use super::recognition::Recognition;
 use super::{
     accounts, admin_orders, admin_stores, admin_wallets, audit, cart, cart_order, completeness,
-    coupon_history, coupon_offers, coupons, exports, keys, operations, order_changes, orders, outbox,
-    payments, products, sales, statistics, stores, trail, users, wallets,
+    coupon_history, coupon_offers, coupons, edit_products, edit_variants, exports, keys, managed_products,
+    operations, order_changes, orders, outbox, payments, products, sales, statistics, stores, trail, users,
+    wallets,
 };
 use crate::config::Authentication;
 
@@ -94,6 +95,16 @@ const DOCUMENT: &str = "/openapi.json";
         sales::sales,
         exports::orders,
         exports::ledger,
+        managed_products::list,
+        managed_products::product,
+        managed_products::stock_movements,
+        edit_products::create,
+        edit_products::change,
+        edit_products::delete,
+        edit_products::set_images,
+        edit_variants::add,
+        edit_variants::change,
+        edit_variants::adjust,
         audit::audit,
         outbox::list,
         outbox::event,

@@ -24,6 +24,10 @@ use super::headers::REPLAYED;
 use crate::messages::Language;
 use crate::tokens::TokenFault;
 
+mod catalogue;
+
+pub(crate) use catalogue::CatalogueFault;
+
 /// The public, stable name of a kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -124,6 +128,8 @@ pub(crate) enum Problem {
     CartFull,
     /// There is nothing in it to order.
     CartEmpty,
+    /// What is asked for does not fit the catalogue.
+    Catalogue(CatalogueFault),
     CouponInvalid,
     OutOfStock,
     InsufficientBalance,
@@ -172,6 +178,7 @@ impl Problem {
             | Self::CartFull
             | Self::CartEmpty => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
+            Self::Catalogue(fault) => fault.code(),
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
             Self::InsufficientBalance => ErrorCode::InsufficientBalance,
@@ -254,6 +261,14 @@ pub(crate) enum Reason {
     NotALine {
         longest: usize,
     },
+    TooLong {
+        longest: usize,
+    },
+    TooManyEntries {
+        most: usize,
+    },
+    NotAnAddress,
+    Catalogue(CatalogueFault),
     OrderStatus(&'static str),
     HoldEnded(DateTime<Utc>),
     UnknownCartItem,
@@ -551,6 +566,7 @@ impl Reason {
     fn figures(&self) -> Figures {
         match self {
             Self::Order(fault) => fault.figures(),
+            Self::Catalogue(fault) => fault.figures(),
             Self::BelowMinimum { minimum } | Self::Coupon(CouponFault::BelowMinimum { minimum }) => {
                 Figures { minimum: Some(MoneyJson(*minimum)), ..Figures::default() }
             }
@@ -596,6 +612,9 @@ impl Reason {
             | Self::HasProducts
             | Self::Version(_)
             | Self::NotALine { .. }
+            | Self::TooLong { .. }
+            | Self::TooManyEntries { .. }
+            | Self::NotAnAddress
             | Self::OrderStatus(_)
             | Self::HoldEnded(_)
             | Self::UnknownCartItem

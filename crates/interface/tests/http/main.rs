@@ -9,6 +9,7 @@ mod api;
 mod bad_input;
 mod caching;
 mod cart;
+mod catalogue;
 mod coupons;
 mod deferred;
 mod document;
