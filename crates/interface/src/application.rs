@@ -15,6 +15,7 @@ use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::fulfil_orders::FulfilOrders;
+use jangteo_application::manage_coupons::ManageCoupons;
 use jangteo_application::manage_stores::ManageStores;
 use jangteo_application::operation::Executor;
 use jangteo_application::place_orders::PlaceOrders;
@@ -44,7 +45,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 7;
+const WRITING_OPERATIONS: u32 = 8;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -177,6 +178,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
         shop.claims.drain(),
         shop.registrations.drain(),
         shop.store_changes.drain(),
+        shop.coupon_changes.drain(),
     );
 }
 
@@ -251,6 +253,7 @@ fn open(
         ),
         registrations: start(RegisterUsers, store, &clock, batches),
         store_changes: start(ManageStores, store, &clock, batches),
+        coupon_changes: start(ManageCoupons, store, &clock, batches),
         stock_news: catalogue.clone(),
         catalogue,
         customers: reads.clone(),

@@ -9,17 +9,20 @@ use jangteo_application::cache::StockNews;
 use jangteo_application::cancel_orders::CancelOrders;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::fulfil_orders::FulfilOrders;
+use jangteo_application::manage_coupons::ManageCoupons;
 use jangteo_application::manage_stores::ManageStores;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{Audit, Batcher, Clock, OutboxQueries, Redeliverer};
 
+mod admin_coupons;
 mod admin_stores;
 mod audit;
 mod body;
 mod client_address;
 mod completeness;
+mod coupon_drafts;
 mod coupon_history;
 mod coupon_offers;
 mod coupons;
@@ -36,6 +39,7 @@ mod orders;
 mod outbox;
 mod pages;
 mod parameters;
+mod patch;
 mod periods;
 mod products;
 mod statistics;
@@ -66,6 +70,7 @@ pub(crate) struct Shop {
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
     pub(crate) store_changes: Batcher<ManageStores>,
+    pub(crate) coupon_changes: Batcher<ManageCoupons>,
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
     pub(crate) stock_news: Arc<dyn StockNews>,
     pub(crate) customers: Arc<dyn CustomerQueries>,
@@ -95,6 +100,7 @@ fn api() -> Vec<Endpoint> {
         stores::endpoints(),
         statistics::endpoints(),
         admin_stores::endpoints(),
+        admin_coupons::endpoints(),
         trail::endpoints(),
         audit::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.

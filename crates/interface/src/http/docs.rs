@@ -18,8 +18,8 @@ use utoipa_swagger_ui::Config;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::{
-    admin_stores, audit, completeness, coupon_history, coupon_offers, coupons, operations, order_changes,
-    orders, outbox, products, statistics, stores, trail, users, wallets,
+    admin_coupons, admin_stores, audit, completeness, coupon_history, coupon_offers, coupons, operations,
+    order_changes, orders, outbox, products, statistics, stores, trail, users, wallets,
 };
 
 const DOCUMENT: &str = "/openapi.json";
@@ -67,6 +67,11 @@ const DOCUMENT: &str = "/openapi.json";
         admin_stores::create,
         admin_stores::change,
         admin_stores::delete,
+        admin_coupons::list,
+        admin_coupons::coupon,
+        admin_coupons::create,
+        admin_coupons::change,
+        admin_coupons::retire,
         trail::changes,
         audit::audit,
         outbox::list,

@@ -100,6 +100,10 @@ pub(crate) enum Problem {
     NameTaken,
     StoreDeleted,
     StoreHasProducts,
+    CodeTaken,
+    CouponRetired,
+    /// What customers hold does not allow it.
+    CouponIssued,
     /// Somebody else was faster.
     Stale,
     /// The order does not allow this where it stands.
@@ -143,6 +147,9 @@ impl Problem {
             | Self::NameTaken
             | Self::StoreDeleted
             | Self::StoreHasProducts
+            | Self::CodeTaken
+            | Self::CouponRetired
+            | Self::CouponIssued
             | Self::OrderStatus(_)
             | Self::EventSent => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
@@ -208,6 +215,16 @@ pub(crate) enum Reason {
     NameTaken,
     Deleted,
     HasProducts,
+    NotACouponCode,
+    NotAPercentage,
+    /// It must be later than another field.
+    NotAfter(&'static str),
+    CodeTaken,
+    Retired,
+    Issued,
+    BelowIssued {
+        issued: i64,
+    },
     /// The version there is.
     Version(i32),
     NotALine {
@@ -506,6 +523,13 @@ impl Reason {
             | Self::NameTaken
             | Self::Deleted
             | Self::HasProducts
+            | Self::NotACouponCode
+            | Self::NotAPercentage
+            | Self::NotAfter(_)
+            | Self::CodeTaken
+            | Self::Retired
+            | Self::Issued
+            | Self::BelowIssued { .. }
             | Self::Version(_)
             | Self::NotALine { .. }
             | Self::OrderStatus(_)

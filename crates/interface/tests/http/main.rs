@@ -5,6 +5,7 @@ mod support;
 mod api;
 mod bad_input;
 mod caching;
+mod coupon_changes;
 mod coupons;
 mod document;
 mod idempotency;
