@@ -340,7 +340,6 @@ impl Reason {
                 format!("{status} 상태의 주문이 {count}건 있습니다."),
                 format!("There are orders that are {status}: {count}."),
             ),
-            Self::EmailTaken | Self::NameTaken => both("이미 사용 중입니다.", "This is taken."),
             Self::EmailTaken | Self::NameTaken | Self::CodeTaken => {
                 both("이미 사용 중입니다.", "This is taken.")
             }

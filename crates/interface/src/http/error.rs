@@ -183,8 +183,7 @@ impl Problem {
             | Self::CartEmpty
             | Self::CodeTaken
             | Self::CouponRetired
-            | Self::CouponIssued
-            | Self::OrderStatus(_) => ErrorCode::Conflict,
+            | Self::CouponIssued => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
             Self::Catalogue(fault) => fault.code(),
             Self::CouponInvalid => ErrorCode::CouponInvalid,
