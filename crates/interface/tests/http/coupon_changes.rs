@@ -549,7 +549,7 @@ async fn claims_while_the_coupon_is_retired(shop: &Shop) {
     let taking_off = async {
         tokio::time::sleep(Duration::from_millis(10)).await;
         Answer::of(retire(shop, &id)).await.expect(204);
-        // From now on nobody gets one here, and at no instance anybody for whom the database would have to lie.
+        // Nobody is issued one any more, and this instance says why.
         for user in 38..=40 {
             let late = Answer::of(shop.claim(user, "RETIRED")).await;
             assert_refused(&late, 400, "COUPON_INVALID", &["code"]);
