@@ -68,7 +68,7 @@ pub struct Cancellation {
     pub payment: PaymentChange,
     /// What moved in the wallet; nothing when nothing had been paid.
     pub ledger: Option<LedgerEntry>,
-    /// What moved in the stocks, a movement a line.
+    /// What moved in the stocks: a movement a line, and another where pieces belong to no variant by now.
     pub returned: Vec<StockMovement>,
     /// The coupon that was given back.
     pub restoration: Option<Restoration>,

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::order::{NotPayable, Order};
 use crate::payment::{PaymentChange, PaymentReason};
 use crate::placed_orders::PlacedOrders;
-use crate::product::{StockMovement, StockMovementKind};
+use crate::product::StockMovement;
 use crate::wallet::{InsufficientBalance, LedgerEntry};
 use crate::{Money, OrderId};
 
@@ -69,8 +69,7 @@ fn pay_one(placed: &mut PlacedOrders, id: OrderId, now: DateTime<Utc>) -> Result
     };
     let balance = wallet.balance;
     let payment = payment.complete(now).expect("an order that waits has no completed payment");
-    let mut movements = placed.put_back(&order, StockMovementKind::Release, now);
-    movements.extend(placed.sell(&order, now));
+    let movements = placed.sell_held(&order, now);
     placed.orders.insert(id, order.clone());
     Ok(LatePayment { order, payment, ledger, movements, balance })
 }

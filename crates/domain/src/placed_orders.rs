@@ -9,7 +9,7 @@ use crate::order::Order;
 use crate::payment::Payment;
 use crate::product::{Product, StockMovement, StockMovementKind};
 use crate::wallet::Wallet;
-use crate::{OrderId, ProductId, UserCouponId, UserId};
+use crate::{OrderId, ProductId, Quantity, UserCouponId, UserId, VariantId};
 
 /// What [`crate::deferred::pay`] and [`crate::cancellation::cancel`] decide on, as it is now. Whatever an order in it refers to
 /// is in it too.
@@ -28,31 +28,37 @@ pub struct PlacedOrders {
 }
 
 impl PlacedOrders {
-    /// Puts the pieces of an order back into the stocks, a movement a line.
+    /// Puts the pieces of an order back into the stocks for good.
     pub(crate) fn put_back(
         &mut self,
         order: &Order,
         kind: StockMovementKind,
         now: DateTime<Utc>,
     ) -> Vec<StockMovement> {
-        let lines = order.lines.iter();
-        lines
-            .map(|line| {
-                let product = self.products.get_mut(&line.sku.product).expect("what was ordered is there");
-                product.put_back((line.sku.variant, line.quantity), kind, order.id, now)
-            })
-            .collect()
+        self.move_lines(order, |product, pieces| {
+            let back = product.put_back(pieces, kind, order.id, now);
+            std::iter::once(back).chain(product.write_off(pieces, order.id, now)).collect()
+        })
     }
 
-    /// Takes the pieces of an order, which were just put back, out of the stocks again.
-    pub(crate) fn sell(&mut self, order: &Order, now: DateTime<Utc>) -> Vec<StockMovement> {
+    /// Sells the pieces that were held for an order.
+    pub(crate) fn sell_held(&mut self, order: &Order, now: DateTime<Utc>) -> Vec<StockMovement> {
+        self.move_lines(order, |product, pieces| {
+            let released = product.put_back(pieces, StockMovementKind::Release, order.id, now);
+            vec![released, product.sell_again(pieces, order.id, now)]
+        })
+    }
+
+    fn move_lines(
+        &mut self,
+        order: &Order,
+        mut moved: impl FnMut(&mut Product, (Option<VariantId>, Quantity)) -> Vec<StockMovement>,
+    ) -> Vec<StockMovement> {
         let lines = order.lines.iter();
         lines
-            .map(|line| {
+            .flat_map(|line| {
                 let product = self.products.get_mut(&line.sku.product).expect("what was ordered is there");
-                let pieces = (line.sku.variant, line.quantity);
-                let sold = product.take(pieces, StockMovementKind::Sale, order.id, now);
-                sold.expect("what was just put back is there")
+                moved(product, (line.sku.variant, line.quantity))
             })
             .collect()
     }

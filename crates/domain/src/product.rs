@@ -106,6 +106,8 @@ pub enum StockMovementKind {
     Hold,
     /// Held no longer: the order was paid, and sells them, or it was given up.
     Release,
+    /// Written off: they came back to a product that is sold as variants by now, and are none of them.
+    WriteOff,
 }
 
 impl Product {
@@ -155,6 +157,30 @@ impl Product {
         now: DateTime<Utc>,
     ) -> StockMovement {
         self.moved(variant, quantity.get(), kind, order, now)
+    }
+
+    /// Sells pieces that were just put back.
+    pub(crate) fn sell_again(
+        &mut self,
+        (variant, quantity): (Option<VariantId>, Quantity),
+        order: OrderId,
+        now: DateTime<Utc>,
+    ) -> StockMovement {
+        self.moved(variant, -quantity.get(), StockMovementKind::Sale, order, now)
+    }
+
+    /// Writes off pieces that were just put back and belong to no variant, if the product is sold as variants by now: nobody
+    /// could buy them. Whoever has them receives them as a variant.
+    pub(crate) fn write_off(
+        &mut self,
+        (variant, quantity): (Option<VariantId>, Quantity),
+        order: OrderId,
+        now: DateTime<Utc>,
+    ) -> Option<StockMovement> {
+        (variant.is_none() && self.variants.is_some()).then(|| {
+            let movement = self.moved(None, -quantity.get(), StockMovementKind::WriteOff, order, now);
+            StockMovement { order: None, ..movement }
+        })
     }
 
     fn moved(
@@ -261,6 +287,18 @@ mod tests {
         assert_eq!(shirt(Some(3)).offer(None), Err(NotSold::VariantRequired));
         assert_eq!(shirt(Some(3)).offer(Some(VariantId(8))), Err(NotSold::UnknownVariant));
         assert_eq!(shirt(Some(3)).offer(Some(SMALL)).unwrap().price, Money::from_minor(5_00));
+    }
+
+    #[test]
+    fn pieces_that_come_back_to_a_product_with_variants_without_being_one_are_written_off() {
+        let (at, order, two) = (DateTime::UNIX_EPOCH, OrderId(1), (None, Quantity::new(2).unwrap()));
+        let mut as_such = shirt(None);
+        as_such.put_back(two, StockMovementKind::Release, order, at);
+        assert_eq!((as_such.write_off(two, order, at), as_such.stock), (None, 12));
+        let mut by_now = shirt(Some(10));
+        by_now.put_back(two, StockMovementKind::Release, order, at);
+        let written_off = by_now.write_off(two, order, at).unwrap();
+        assert_eq!((written_off.quantity, written_off.order, by_now.stock), (-2, None, 10));
     }
 
     #[test]

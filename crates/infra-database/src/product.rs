@@ -101,7 +101,10 @@ impl Moved {
                     let pieces = moved.returned_by_hour.entry(hour(*sold_at)).or_default();
                     *pieces.entry(sku.product.0).or_default() += quantity;
                 }
-                StockMovementKind::Receive | StockMovementKind::Hold | StockMovementKind::Release => {}
+                StockMovementKind::Receive
+                | StockMovementKind::Hold
+                | StockMovementKind::Release
+                | StockMovementKind::WriteOff => {}
             }
             if let Some(variant) = sku.variant {
                 *moved.variants.entry(variant.0).or_default() += quantity;
@@ -230,6 +233,9 @@ async fn add_variants(
     Ok(())
 }
 
+/// Why pieces are written off that came back.
+const NO_VARIANT: &str = "sold as such, and the product has variants by now";
+
 pub(crate) fn movement_row(movement: &StockMovement) -> stock_movements::ActiveModel {
     stock_movements::ActiveModel {
         id: NotSet,
@@ -238,7 +244,7 @@ pub(crate) fn movement_row(movement: &StockMovement) -> stock_movements::ActiveM
         quantity: Set(movement.quantity),
         stock_after: Set(movement.stock_after),
         order_id: Set(movement.order.map(|order| order.0)),
-        reason: NotSet,
+        reason: Set((movement.kind == StockMovementKind::WriteOff).then(|| NO_VARIANT.to_owned())),
         created_at: Set(movement.at),
         variant_id: Set(movement.sku.variant.map(|variant| variant.0)),
     }

@@ -38,6 +38,7 @@ pub(crate) fn stock_movement_kind(kind: StockMovementKind) -> &'static str {
         StockMovementKind::Receive => "RECEIVE",
         StockMovementKind::Hold => "HOLD",
         StockMovementKind::Release => "RELEASE",
+        StockMovementKind::WriteOff => "ADJUST",
     }
 }
 

@@ -1,9 +1,12 @@
 //! Variants of a product are sold one by one.
 
+use chrono::TimeDelta;
 use futures::future::{join, join_all};
 use jangteo_application::cancel_orders::{Cancel, CancelOrders};
+use jangteo_application::pay_orders::{Pay, PayOrders};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::CustomerQueries;
+use jangteo_domain::order::Terms;
 use jangteo_domain::product::NotSold;
 use jangteo_domain::{Order, OrderRequest, ProductId, Quantity, Sku, UserId, VariantId};
 
@@ -15,6 +18,7 @@ crate::on_both_databases! {
     a_variant_that_is_not_active_is_returned_and_not_sold
     buyers_of_variants_race_for_the_last_pieces_and_sell_each_once
     a_retry_of_an_order_with_variants_gets_the_same_answer
+    what_was_sold_before_there_were_variants_is_paid_or_written_off
 }
 
 const SMALL: i64 = 1;
@@ -122,4 +126,36 @@ async fn a_retry_of_an_order_with_variants_gets_the_same_answer(shop: Shop) {
     assert!(orders.submit(keyed(asking(1, &[(0, 1)]), "n")).await.unwrap().outcome.is_err());
     assert!(orders.submit(keyed(asking(1, &[(SMALL, 1)]), "n")).await.unwrap().outcome.is_ok());
     shop.assert_audit_is_clean().await;
+}
+
+/// A product may get its first variant as soon as it is sold out, while orders of it can still come back.
+async fn what_was_sold_before_there_were_variants_is_paid_or_written_off(shop: Shop) {
+    let shop = shop.stocked(1, 1, 9, 1).await;
+    let orders = shop.batcher(PlaceOrders);
+    let as_such = |pieces| {
+        let pieces = Quantity::new(pieces).unwrap();
+        OrderRequest::new(UserId(1), [(ProductId(1), pieces)], None).unwrap()
+    };
+    let later = Terms::Deferred { hold: TimeDelta::minutes(15) };
+    let mut placed = Vec::new();
+    for request in [as_such(2), as_such(3).on(later), as_such(4).on(later)] {
+        placed.push(order(&orders, request).await.unwrap().outcome.unwrap().order);
+    }
+    shop.tamper("UPDATE products SET has_variants = 1").await;
+    shop.tamper(
+        "INSERT INTO variants (id, product_id, name, price, stock, active, created_at, updated_at) \
+         VALUES (1, 1, 'S', 1000, 0, 1, '2026-11-21 09:00:00', '2026-11-21 09:00:00')",
+    )
+    .await;
+    let pay = Pay { order: placed[1].clone(), by: UserId(1) };
+    assert!(shop.batcher(PayOrders).submit(unkeyed(pay)).await.unwrap().outcome.is_ok());
+    shop.assert_audit_is_clean().await;
+    let cancels = shop.batcher(CancelOrders);
+    for order in &placed {
+        assert!(cancels.submit(unkeyed(cancelling(order))).await.unwrap().outcome.is_ok());
+        shop.assert_audit_is_clean().await;
+    }
+    assert_eq!(shop.count("SELECT stock FROM products").await, 0);
+    let written_off = "SELECT COUNT(*) FROM stock_movements WHERE kind = 'ADJUST' AND reason IS NOT NULL";
+    assert_eq!(shop.count(written_off).await, 3);
 }
