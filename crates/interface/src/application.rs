@@ -1,6 +1,6 @@
 //! The whole server, put together and taken apart.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
@@ -46,7 +46,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 7;
+const WRITING_OPERATIONS: u32 = 8;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -234,7 +234,7 @@ fn open(
         lanes,
         deadline: Duration::from_millis(settings.batch_deadline_ms),
     };
-    let batches = &Batches { settings: batches, replays: RefCell::default() };
+    let batches = &Batches { settings: batches, started: Cell::default(), replays: RefCell::default() };
     let reads = Arc::new(Reads::here(store.clone()));
     let ages = CacheSettings {
         products: Duration::from_millis(settings.product_cache_ms),
@@ -280,6 +280,8 @@ fn open(
 /// How operations are started, and the answers of those that were.
 struct Batches {
     settings: BatcherSettings,
+    /// How many: each has connections of its own.
+    started: Cell<u32>,
     replays: RefCell<Replays>,
 }
 
@@ -311,6 +313,8 @@ fn limits(settings: &Settings, redis: Option<&Redis>) -> Arc<Limits> {
 /// The lanes run on this runtime, not on those of the HTTP workers: they must outlive them.
 fn start<O: Answers>(operation: O, store: &Store, clock: &Arc<dyn Clock>, batches: &Batches) -> Batcher<O> {
     batches.replays.borrow_mut().learn::<O>();
+    batches.started.update(|started| started + 1);
+    debug_assert!(batches.started.get() <= WRITING_OPERATIONS, "there are connections for {}", O::NAME);
     let store = Arc::new(store.clone());
     Batcher::start(Executor::new(operation, store.clone(), store, Arc::clone(clock)), batches.settings)
 }
