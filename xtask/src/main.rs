@@ -5,6 +5,7 @@
 mod bench;
 mod cargo;
 mod ci;
+mod fuzz;
 mod servers;
 mod test;
 mod tidy;
@@ -27,6 +28,12 @@ enum Task {
     Tidy,
     /// Everything that must pass before a change is merged.
     Ci,
+    /// Send the server requests that are made up from its own document, and hold the answers against it.
+    Fuzz {
+        /// Passed on to schemathesis, for instance `--max-examples 500` or `--include-path /api/v1/orders`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build the server for release and run the benchmark against it.
     Bench {
         /// Passed on to the benchmark; `--help` lists them.
@@ -40,6 +47,7 @@ fn main() -> ExitCode {
         Task::Test { arguments } => test::run(&arguments).map(|summary| summary.print()),
         Task::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run(),
+        Task::Fuzz { arguments } => fuzz::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Bench { arguments } => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

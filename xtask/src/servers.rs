@@ -29,7 +29,7 @@ enum Source {
 }
 
 /// Within the workspace, where testkit looks too, and nothing else of the system does.
-const TOOLS: &str = "target/tools";
+pub(crate) const TOOLS: &str = "target/tools";
 
 const KINDS: [Kind; 3] = [
     Kind {

@@ -19,7 +19,7 @@ mod stored;
 pub use stored::Stored;
 
 /// What is cached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CacheKey {
     /// A page of products.
     ProductPage(ProductList),
@@ -59,8 +59,8 @@ impl CacheKey {
 impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.kind();
-        match *self {
-            Self::ProductPage(ProductList { page, sort, direction }) => {
+        match self {
+            Self::ProductPage(ProductList { search, store, in_stock, page, sort, direction }) => {
                 let sort = match sort {
                     ProductSort::CreatedAt => "created",
                     ProductSort::Price => "price",
@@ -71,7 +71,10 @@ impl fmt::Display for CacheKey {
                     Direction::Ascending => "asc",
                     Direction::Descending => "desc",
                 };
-                write!(f, "{kind}:{}:{}:{sort}:{direction}", page.page, page.size)
+                write!(f, "{kind}:{}:{}:{sort}:{direction}", page.page, page.size)?;
+                store.iter().try_for_each(|store| write!(f, ":store={store}"))?;
+                in_stock.iter().try_for_each(|in_stock| write!(f, ":in-stock={in_stock}"))?;
+                search.iter().try_for_each(|search| write!(f, ":words={search}"))
             }
             Self::Product(product) => write!(f, "{kind}:{product}"),
             Self::Popular { days, limit } => write!(f, "{kind}:{days}:{limit}"),
@@ -135,8 +138,49 @@ impl StockLeft {
     }
 }
 
+/// Learns what administrators changed by way of this instance, so that it shows at once.
+pub trait CatalogueNews: Send + Sync {
+    /// A product was added or changed, or its stock was.
+    fn changed(&self, product: ProductId);
+}
+
 /// Learns what this instance has sold and taken back, so that it shows at once.
 pub trait StockNews: Send + Sync {
     /// Orders were placed or cancelled that left so much.
     fn left(&self, stock: &[StockLeft]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use jangteo_domain::StoreId;
+
+    use super::*;
+    use crate::queries::Search;
+
+    #[test]
+    fn different_pages_are_kept_under_different_names() {
+        let list = ProductList {
+            search: None,
+            store: None,
+            in_stock: None,
+            page: PageRequest { page: 0, size: 20 },
+            sort: ProductSort::Name,
+            direction: Direction::Ascending,
+        };
+        let lists = [
+            ProductList { store: Some(StoreId(1)), ..list.clone() },
+            ProductList { store: Some(StoreId(2)), ..list.clone() },
+            ProductList { in_stock: Some(true), ..list.clone() },
+            ProductList { in_stock: Some(false), ..list.clone() },
+            ProductList { search: Search::words_of("true"), ..list.clone() },
+            ProductList { direction: Direction::Descending, ..list.clone() },
+            list,
+        ];
+        let names: BTreeSet<String> =
+            lists.into_iter().map(|list| CacheKey::ProductPage(list).to_string()).collect();
+        assert_eq!(names.len(), 7);
+        assert!(names.contains("product-pages:0:20:name:asc"));
+    }
 }

@@ -203,7 +203,7 @@ pub(crate) struct RefusalRecord {
 /// Of a product, or of a variant: what, pieces asked for, pieces left.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum ShortageRecord {
+pub(crate) enum ShortageRecord {
     Product(i64, i64, i64),
     Variant((i64, i64), i64, i64),
 }

@@ -29,6 +29,8 @@
 //! ```
 
 pub mod cancellation;
+pub mod cart;
+pub mod catalogue;
 pub mod checkout;
 pub mod coupon;
 pub mod deferred;
@@ -40,16 +42,19 @@ pub mod placed_orders;
 pub mod product;
 mod quantity;
 mod repository;
+pub mod store;
 pub mod user;
 pub mod wallet;
 
+pub use cart::Cart;
 pub use coupon::{Coupon, CouponCode, UserCoupon};
-pub use ids::{CouponId, OrderId, ProductId, StoreId, UserCouponId, UserId, VariantId};
+pub use ids::{CartItemId, CouponId, OrderId, ProductId, StoreId, UserCouponId, UserId, VariantId};
 pub use money::{Money, MoneyError};
 pub use order::{Order, OrderRequest};
 pub use payment::Payment;
 pub use product::{Product, Sku};
 pub use quantity::{Quantity, QuantityError};
 pub use repository::RepositoryError;
+pub use store::Store;
 pub use user::User;
 pub use wallet::Wallet;

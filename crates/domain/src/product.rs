@@ -213,6 +213,12 @@ pub trait ProductRepository: Send {
         skus: &BTreeSet<Sku>,
     ) -> Result<BTreeMap<ProductId, Product>, RepositoryError>;
 
+    /// As [`ProductRepository::lock_many`], not locked: as they are at this moment, and not for longer.
+    async fn find_many(
+        &mut self,
+        skus: &BTreeSet<Sku>,
+    ) -> Result<BTreeMap<ProductId, Product>, RepositoryError>;
+
     /// As [`ProductRepository::lock_many`], on sale or not: what was sold once can be returned.
     ///
     /// MUST lock rows in ascending id order, products before variants; absent ones are omitted.

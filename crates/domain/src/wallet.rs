@@ -1,6 +1,7 @@
 //! Prepaid wallets and the ledger behind them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -39,8 +40,44 @@ pub struct LedgerEntry {
     pub balance_after: Money,
     /// The order that was paid or refunded.
     pub order: Option<OrderId>,
+    /// Why an administrator corrected the balance.
+    pub reason: Option<AdjustReason>,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+/// Why an administrator corrects a balance, in their words: 1 to [`AdjustReason::LONGEST`] characters, without surrounding
+/// white space and control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdjustReason(String);
+
+/// A text that cannot be an [`AdjustReason`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a reason has 1 to {} characters and no line breaks", AdjustReason::LONGEST)]
+pub struct AdjustReasonError;
+
+impl AdjustReason {
+    /// The most characters.
+    pub const LONGEST: usize = 200;
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AdjustReason {
+    type Err = AdjustReasonError;
+
+    fn from_str(text: &str) -> Result<Self, AdjustReasonError> {
+        let text = text.trim();
+        let fits = (1..=Self::LONGEST).contains(&text.chars().count());
+        match fits && !text.chars().any(char::is_control) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(AdjustReasonError),
+        }
+    }
 }
 
 /// Why money moved.
@@ -73,6 +110,20 @@ pub enum ChargeRefusal {
         /// The most it may become.
         maximum: Money,
     },
+}
+
+/// Why a balance was not corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AdjustRefusal {
+    /// Nothing was to be added or taken.
+    #[error("nothing is to be added or taken")]
+    Nothing,
+    /// More was to be taken than there is.
+    #[error(transparent)]
+    Balance(#[from] InsufficientBalance),
+    /// The balance would pass what can be counted.
+    #[error("the balance would pass what can be counted")]
+    TooLarge,
 }
 
 /// The balance does not cover an amount.
@@ -146,6 +197,27 @@ impl Wallet {
         Ok(refunded.then(|| self.entry(LedgerKind::Refund, amount, Some(order), now)))
     }
 
+    /// Adds what an administrator says, even above [`WalletPolicy::max_balance`], or takes it, down to zero.
+    ///
+    /// # Errors
+    /// [`AdjustRefusal`]; the wallet is then unchanged.
+    pub fn adjust(
+        &mut self,
+        amount: Money,
+        reason: AdjustReason,
+        now: DateTime<Utc>,
+    ) -> Result<LedgerEntry, AdjustRefusal> {
+        if amount == Money::ZERO {
+            return Err(AdjustRefusal::Nothing);
+        }
+        if amount < Money::ZERO {
+            self.covers(Money::ZERO.checked_sub(amount).map_err(|_| AdjustRefusal::TooLarge)?)?;
+        }
+        self.balance = self.balance.checked_add(amount).map_err(|_| AdjustRefusal::TooLarge)?;
+        let entry = self.entry(LedgerKind::Adjust, amount, None, now);
+        Ok(LedgerEntry { reason: Some(reason), ..entry })
+    }
+
     /// Whether the balance covers an amount.
     ///
     /// # Errors
@@ -164,7 +236,7 @@ impl Wallet {
         order: Option<OrderId>,
         at: DateTime<Utc>,
     ) -> LedgerEntry {
-        LedgerEntry { user: self.user, kind, amount, balance_after: self.balance, order, at }
+        LedgerEntry { user: self.user, kind, amount, balance_after: self.balance, order, reason: None, at }
     }
 }
 
@@ -233,6 +305,37 @@ mod tests {
         assert_eq!(refund(&mut wallet, 0), Ok(None));
         assert_eq!(refund(&mut wallet, i64::MAX), Err(MoneyError::TooLarge));
         assert_eq!(wallet.balance, Money::from_minor(1_010_00));
+    }
+
+    #[test]
+    fn an_adjustment_may_pass_the_cap_and_never_overdraws() {
+        let mut wallet = wallet(1_000_00);
+        let adjust = |wallet: &mut Wallet, minor| {
+            wallet.adjust(Money::from_minor(minor), "a goodwill".parse().unwrap(), DateTime::UNIX_EPOCH)
+        };
+        let entry = adjust(&mut wallet, 5_00).unwrap();
+        assert_eq!((entry.kind, entry.amount), (LedgerKind::Adjust, Money::from_minor(5_00)));
+        assert_eq!((entry.balance_after, entry.order), (Money::from_minor(1_005_00), None));
+        assert_eq!(entry.reason.as_ref().map(AdjustReason::as_str), Some("a goodwill"));
+        let short = InsufficientBalance {
+            required: Money::from_minor(1_005_01),
+            available: Money::from_minor(1_005_00),
+        };
+        assert_eq!(adjust(&mut wallet, -1_005_01), Err(short.into()));
+        assert_eq!(adjust(&mut wallet, 0), Err(AdjustRefusal::Nothing));
+        assert_eq!(adjust(&mut wallet, i64::MAX), Err(AdjustRefusal::TooLarge));
+        assert!(adjust(&mut wallet, i64::MIN).is_err());
+        assert_eq!(wallet.balance, Money::from_minor(1_005_00));
+        assert_eq!(adjust(&mut wallet, -1_005_00).unwrap().balance_after, Money::ZERO);
+    }
+
+    #[test]
+    fn a_reason_is_a_line() {
+        assert_eq!(" 보상 ".parse::<AdjustReason>().unwrap().as_str(), "보상");
+        for text in ["", "  ", "two\nlines", "\u{0}", &"x".repeat(201)] {
+            assert_eq!(text.parse::<AdjustReason>(), Err(AdjustReasonError), "{text:?}");
+        }
+        assert!("가".repeat(200).parse::<AdjustReason>().is_ok());
     }
 
     #[test]

@@ -3,13 +3,10 @@
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditCheck, AuditReport};
 use jangteo_domain::RepositoryError;
-use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, Statement,
-    TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
 
 use crate::error::failed;
-use crate::store::{DatabaseKind, Store};
+use crate::store::Store;
 
 /// A rule and a query for what breaks it: `id` is the row, `expected` and `found` are integers.
 struct Rule {
@@ -18,7 +15,7 @@ struct Rule {
     query: &'static str,
 }
 
-const RULES: [Rule; 30] = [
+const RULES: [Rule; 31] = [
     Rule {
         rule: "a wallet is the sum of its ledger entries",
         what: "wallet of user",
@@ -198,6 +195,13 @@ const RULES: [Rule; 30] = [
                 WHERE e.id IS NULL AND (purged.until IS NULL OR u.claimed_at > purged.until)",
     },
     Rule {
+        rule: "a line of a cart names a variant of its product, or none",
+        what: "line of a cart",
+        query: "SELECT c.id AS id, c.variant_id AS expected, 0 AS found FROM cart_items c \
+                LEFT JOIN variants v ON v.id = c.variant_id AND v.product_id = c.product_id \
+                WHERE c.variant_id <> 0 AND v.id IS NULL",
+    },
+    Rule {
         rule: "a coupon counts those that were issued, and never more than there are",
         what: "coupon",
         query: "SELECT c.id AS id, COALESCE(u.issued, 0) AS expected, c.issued_quantity AS found FROM coupons c \
@@ -287,21 +291,6 @@ impl Audit for Store {
         let checks = check(&snapshot).await;
         temporary_tables_of(&snapshot, "DEFAULT").await?;
         Ok(AuditReport { checks: checks? })
-    }
-}
-
-impl Store {
-    /// A transaction in which every query sees the data as the first one did.
-    async fn snapshot(&self) -> Result<DatabaseTransaction, RepositoryError> {
-        let options = match self.kind() {
-            DatabaseKind::Sqlite => TransactionOptions::default(),
-            DatabaseKind::MySql => TransactionOptions {
-                isolation_level: Some(IsolationLevel::RepeatableRead),
-                access_mode: Some(AccessMode::ReadOnly),
-                sqlite_transaction_mode: None,
-            },
-        };
-        self.readers().begin_with_options(options).await.map_err(failed)
     }
 }
 

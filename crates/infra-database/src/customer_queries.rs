@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jangteo_application::queries::{
     CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest, PaymentView,
 };
+use jangteo_domain::cart::CartView;
 use jangteo_domain::order::{Order, OrderStatus};
 use jangteo_domain::{Money, OrderId, RepositoryError, User, UserId, Wallet};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
@@ -58,6 +59,10 @@ impl CustomerQueries for Store {
         self.find_coupon_history(user, page).await
     }
 
+    async fn cart(&self, user: UserId) -> Result<CartView, RepositoryError> {
+        self.find_cart(user).await
+    }
+
     async fn orders(
         &self,
         user: UserId,
@@ -107,6 +112,7 @@ fn ledger_line(row: ledger_entries::Model) -> Result<LedgerLine, Corrupt> {
         amount: Money::from_minor(row.amount),
         balance_after: Money::from_minor(row.balance_after),
         order: row.order_id.map(OrderId),
+        reason: row.reason,
         at: row.created_at,
     })
 }

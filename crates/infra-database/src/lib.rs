@@ -1,8 +1,9 @@
 //! SeaORM behind the ports of [`jangteo_application`]: SQLite and MySQL/MariaDB.
 //!
 //! [`Store`] is the way in. Writes go through one `transaction`, with a file per aggregate; reads that need no
-//! transaction are in `catalogue_queries`, `coupon_queries`, `customer_queries` and
-//! `outbox_queries`.
+//! transaction are in `back_office_queries`, `catalogue_queries`, `product_queries`, `coupon_queries`,
+//! `customer_queries` and `outbox_queries`; those that need one moment for many queries are in `audit`, `exports` and
+//! `order_book`.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -20,6 +21,10 @@
 
 mod account_queries;
 mod audit;
+mod back_office_queries;
+mod by_time;
+mod cart;
+mod catalogue;
 mod catalogue_queries;
 mod coupon;
 mod coupon_places;
@@ -27,23 +32,27 @@ mod coupon_queries;
 mod customer_queries;
 mod entity;
 mod error;
+mod exports;
 mod id_blocks;
 mod idempotency;
 mod job_leases;
 mod literal;
 mod order;
+mod order_book;
 mod order_details;
 mod outbox;
 mod outbox_leases;
 mod outbox_queries;
 mod payment_queries;
 mod product;
+mod product_queries;
 mod rows;
 mod schema;
 mod script;
 mod seeding;
 mod statement;
 mod store;
+mod stores;
 mod trail;
 mod transaction;
 mod user;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use jangteo_application::cloud_event::EventName;
 use jangteo_application::outbox::EventStatus;
 use jangteo_application::outbox_queries::{
@@ -19,6 +19,7 @@ use sea_orm::{
     QueryTrait, Select,
 };
 
+use crate::by_time::Journal;
 use crate::customer_queries::paged;
 use crate::entity::{orders, outbox};
 use crate::error::{Corrupt, failed};
@@ -31,8 +32,6 @@ use crate::store::{DatabaseKind, Store};
 const PORTION: u64 = 50_000;
 /// So many rows are looked at for those that were sent.
 const WINDOW: usize = 10_000;
-/// Events are stored in the order of time but for this much: batches that run side by side, and clocks that differ.
-const DISORDER: TimeDelta = TimeDelta::minutes(10);
 
 #[async_trait]
 impl OutboxQueries for Store {
@@ -145,7 +144,7 @@ impl OutboxQueries for Store {
     }
 
     async fn sent_ids(&self, period: Period) -> Result<Vec<i64>, RepositoryError> {
-        let stored = self.stored_in(period).await?;
+        let stored = EVENTS.stored_between(self.readers(), Some(period.from), Some(period.to)).await?;
         let mut ids = Vec::new();
         let last = stored.end;
         for first in stored.step_by(WINDOW) {
@@ -236,41 +235,11 @@ impl Store {
             .and_where(has_status(Expr::col((again, outbox::Column::Status)), &[EventStatus::Sent]))
             .take()
     }
-
-    /// Where the events of a period are stored, and a few around them. By their ids, since no index knows when they
-    /// happened: each purchase would have to pay for it.
-    async fn stored_in(&self, period: Period) -> Result<Range<i64>, RepositoryError> {
-        let first = self.first_stored_since(period.from - DISORDER).await?;
-        Ok(first..self.first_stored_since(period.to + DISORDER).await?)
-    }
-
-    /// By bisection: the event before it happened earlier.
-    async fn first_stored_since(&self, at: DateTime<Utc>) -> Result<i64, RepositoryError> {
-        let (mut low, mut high) = (0, 1 + self.last_stored().await?);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.stored_from(middle).await? {
-                Some((id, stored)) if stored < at => low = id + 1,
-                Some(_) | None => high = middle,
-            }
-        }
-        Ok(low)
-    }
-
-    async fn last_stored(&self) -> Result<i64, RepositoryError> {
-        let last = outbox::Entity::find().order_by_desc(outbox::Column::Id).select_only();
-        let last = last.column(outbox::Column::Id).into_tuple::<i64>().one(self.readers()).await;
-        Ok(last.map_err(failed)?.unwrap_or_default())
-    }
-
-    /// The first event from an id on, and when it happened.
-    async fn stored_from(&self, id: i64) -> Result<Option<(i64, DateTime<Utc>)>, RepositoryError> {
-        let event = outbox::Entity::find().filter(outbox::Column::Id.gte(id));
-        let event = event.order_by_asc(outbox::Column::Id).select_only();
-        let event = event.columns([outbox::Column::Id, outbox::Column::CreatedAt]).into_tuple();
-        event.one(self.readers()).await.map_err(failed)
-    }
 }
+
+/// The events as they are stored: in the order of time, nearly.
+const EVENTS: Journal<outbox::Entity> =
+    Journal { id: outbox::Column::Id, created_at: outbox::Column::CreatedAt };
 
 fn of(status: EventStatus) -> Select<outbox::Entity> {
     outbox::Entity::find().filter(outbox::Column::Status.eq(status.name()))

@@ -29,18 +29,24 @@ impl ProductRepository for Transaction {
         &mut self,
         skus: &BTreeSet<Sku>,
     ) -> Result<BTreeMap<ProductId, Product>, RepositoryError> {
-        let on_sale = products::Entity::find()
-            .filter(products::Column::Active.eq(true))
-            .filter(products::Column::DeletedAt.is_null());
-        let variants = variants::Entity::find().filter(variants::Column::Active.eq(true));
-        self.lock_products(&on_sale, &variants, skus).await
+        let (products, variants) = on_sale();
+        self.products_among(&products.lock_exclusive(), &variants.lock_exclusive(), skus).await
+    }
+
+    async fn find_many(
+        &mut self,
+        skus: &BTreeSet<Sku>,
+    ) -> Result<BTreeMap<ProductId, Product>, RepositoryError> {
+        let (products, variants) = on_sale();
+        self.products_among(&products, &variants, skus).await
     }
 
     async fn lock_sold(
         &mut self,
         skus: &BTreeSet<Sku>,
     ) -> Result<BTreeMap<ProductId, Product>, RepositoryError> {
-        self.lock_products(&products::Entity::find(), &variants::Entity::find(), skus).await
+        let products = products::Entity::find().lock_exclusive();
+        self.products_among(&products, &variants::Entity::find().lock_exclusive(), skus).await
     }
 
     async fn post(&mut self, movements: &[StockMovement]) -> Result<(), RepositoryError> {
@@ -53,6 +59,14 @@ impl ProductRepository for Transaction {
         self.move_stocks(&moved);
         Ok(())
     }
+}
+
+/// What can be bought.
+fn on_sale() -> (Select<products::Entity>, Select<variants::Entity>) {
+    let products = products::Entity::find()
+        .filter(products::Column::Active.eq(true))
+        .filter(products::Column::DeletedAt.is_null());
+    (products, variants::Entity::find().filter(variants::Column::Active.eq(true)))
 }
 
 /// What movements come to.
@@ -110,7 +124,7 @@ impl Moved {
 }
 
 impl Transaction {
-    async fn lock_products(
+    async fn products_among(
         &mut self,
         among: &Select<products::Entity>,
         among_variants: &Select<variants::Entity>,
@@ -118,7 +132,7 @@ impl Transaction {
     ) -> Result<BTreeMap<ProductId, Product>, RepositoryError> {
         use products::Column::{HasVariants, Id, Name, Price, Stock};
         let transaction = self.up_to_date().await?;
-        let mut locked = BTreeMap::new();
+        let mut found = BTreeMap::new();
         let ids: BTreeSet<i64> = skus.iter().map(|sku| sku.product.0).collect();
         for list in padded(ids) {
             let rows: Vec<(i64, String, i64, i64, bool)> = among
@@ -127,12 +141,11 @@ impl Transaction {
                 .columns([Id, Name, Price, Stock, HasVariants])
                 .filter(Id.is_in(list))
                 .order_by_asc(Id)
-                .lock_exclusive()
                 .into_tuple()
                 .all(transaction)
                 .await
                 .map_err(failed)?;
-            locked.extend(rows.into_iter().map(|(id, name, price, stock, has_variants)| {
+            found.extend(rows.into_iter().map(|(id, name, price, stock, has_variants)| {
                 let (id, price) = (ProductId(id), Money::from_minor(price));
                 let variants = has_variants.then(BTreeMap::new);
                 (id, Product { id, name, price, stock, variants })
@@ -140,9 +153,9 @@ impl Transaction {
         }
         let variants: BTreeSet<i64> = skus.iter().filter_map(|sku| Some(sku.variant?.0)).collect();
         for list in padded(variants) {
-            lock_variants(transaction, among_variants, list, &mut locked).await?;
+            add_variants(transaction, among_variants, list, &mut found).await?;
         }
-        Ok(locked)
+        Ok(found)
     }
 
     fn move_stocks(&mut self, moved: &Moved) {
@@ -190,7 +203,7 @@ impl Transaction {
 }
 
 /// Adds variants to their products.
-async fn lock_variants(
+async fn add_variants(
     transaction: &DatabaseTransaction,
     among: &Select<variants::Entity>,
     ids: Vec<i64>,
@@ -203,7 +216,6 @@ async fn lock_variants(
         .columns([Id, Of, Name, Price, Stock])
         .filter(Id.is_in(ids))
         .order_by_asc(Id)
-        .lock_exclusive()
         .into_tuple()
         .all(transaction)
         .await

@@ -136,6 +136,7 @@ async fn seed_users(
             amount: *balance,
             balance_after: *balance,
             order: None,
+            reason: None,
             at: now,
         })
     }));

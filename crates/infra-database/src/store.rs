@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jangteo_application::queries::Readiness;
-use jangteo_application::{Clock, Database, UnitOfWork};
+use jangteo_application::{Clock, Database, UnitOfWork, exports};
 use jangteo_domain::RepositoryError;
 use sea_orm::sqlx::mysql::MySqlConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection, Executor};
 use sea_orm::{
-    ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, RuntimeErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 
 use tokio::sync::Notify;
@@ -64,6 +64,8 @@ struct Pools {
     kind: DatabaseKind,
     writers: DatabaseConnection,
     readers: DatabaseConnection,
+    /// For exports, which hold a connection for minutes. None is there before one is needed.
+    exporters: DatabaseConnection,
     ids: IdBlocks,
     /// Told when there are events to deliver.
     news: Arc<Notify>,
@@ -99,22 +101,26 @@ impl Store {
     pub async fn connect(settings: &DatabaseSettings, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
         let kind = DatabaseKind::of(&settings.url)?;
         // Boxed: the drivers' futures are nested so deep that callers would meet the compiler's limit.
-        let (writers, readers) = match kind {
+        let exporters = exporters(&settings.url);
+        let (writers, readers, exporters) = match kind {
             DatabaseKind::Sqlite => {
                 create_folder(&settings.url)?;
-                let writers = Box::pin(sqlite(&settings.url, 1, false)).await?;
-                (writers, Box::pin(sqlite(&settings.url, settings.readers, true)).await?)
+                let writers = Box::pin(sqlite(pool(&settings.url, 1), false)).await?;
+                let readers = Box::pin(sqlite(pool(&settings.url, settings.readers), true)).await?;
+                (writers, readers, Box::pin(sqlite(exporters, true)).await?)
             }
             DatabaseKind::MySql => {
                 Box::pin(try_mysql(&settings.url)).await?;
-                let writers = Box::pin(mysql(&settings.url, settings.writers)).await?;
-                (writers, Box::pin(mysql(&settings.url, settings.readers)).await?)
+                let writers = Box::pin(mysql(pool(&settings.url, settings.writers))).await?;
+                let readers = Box::pin(mysql(pool(&settings.url, settings.readers))).await?;
+                (writers, readers, Box::pin(mysql(exporters)).await?)
             }
         };
         Ok(Self(Arc::new(Pools {
             kind,
             writers,
             readers,
+            exporters,
             ids: IdBlocks::new(),
             news: Arc::default(),
             clock,
@@ -129,7 +135,7 @@ impl Store {
 
     /// Closes the connections once what they do is done.
     pub async fn close(&self) {
-        for pool in [&self.0.writers, &self.0.readers] {
+        for pool in [&self.0.writers, &self.0.readers, &self.0.exporters] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "a connection pool did not close cleanly");
             }
@@ -148,6 +154,28 @@ impl Store {
             DatabaseKind::MySql => self.0.writers.begin().await,
         };
         begun.map_err(failed)
+    }
+
+    /// A transaction in which every query sees the data as the first one did.
+    pub(crate) async fn snapshot(&self) -> Result<DatabaseTransaction, RepositoryError> {
+        self.snapshot_on(&self.0.readers).await
+    }
+
+    /// The same for who takes long: readers never wait for it.
+    pub(crate) async fn long_snapshot(&self) -> Result<DatabaseTransaction, RepositoryError> {
+        self.snapshot_on(&self.0.exporters).await
+    }
+
+    async fn snapshot_on(&self, pool: &DatabaseConnection) -> Result<DatabaseTransaction, RepositoryError> {
+        let options = match self.0.kind {
+            DatabaseKind::Sqlite => TransactionOptions::default(),
+            DatabaseKind::MySql => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                sqlite_transaction_mode: None,
+            },
+        };
+        pool.begin_with_options(options).await.map_err(failed)
     }
 
     pub(crate) fn writers(&self) -> &DatabaseConnection {
@@ -206,8 +234,13 @@ fn pool(url: &str, connections: u32) -> ConnectOptions {
     options
 }
 
-async fn sqlite(url: &str, connections: u32, read_only: bool) -> Result<DatabaseConnection, ConnectError> {
-    let mut options = pool(url, connections);
+fn exporters(url: &str) -> ConnectOptions {
+    let mut options = pool(url, exports::AT_ONCE);
+    options.connect_lazy(true);
+    options
+}
+
+async fn sqlite(mut options: ConnectOptions, read_only: bool) -> Result<DatabaseConnection, ConnectError> {
     options.idle_timeout(None).max_lifetime(None).map_sqlx_sqlite_opts(move |sqlite| {
         sqlite
             .create_if_missing(true)
@@ -240,8 +273,7 @@ async fn try_mysql(url: &str) -> Result<(), ConnectError> {
     Err(ConnectError::Connection(DbErr::Conn(failure)))
 }
 
-async fn mysql(url: &str, connections: u32) -> Result<DatabaseConnection, ConnectError> {
-    let mut options = pool(url, connections);
+async fn mysql(mut options: ConnectOptions) -> Result<DatabaseConnection, ConnectError> {
     options.map_sqlx_mysql_opts(|mysql| mysql.statement_cache_capacity(STATEMENTS)).map_sqlx_mysql_pool_opts(
         |pool| {
             pool.after_connect(|connection, _| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use jangteo_domain::wallet::{LedgerEntry, WalletRepository};
+use jangteo_domain::wallet::{AdjustReason, LedgerEntry, WalletRepository};
 use jangteo_domain::{Money, RepositoryError, UserId, Wallet};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect};
@@ -68,7 +68,7 @@ pub(crate) fn ledger_row(entry: &LedgerEntry) -> ledger_entries::ActiveModel {
         amount: Set(entry.amount.minor()),
         balance_after: Set(entry.balance_after.minor()),
         order_id: Set(entry.order.map(|order| order.0)),
-        reason: NotSet,
+        reason: Set(entry.reason.as_ref().map(AdjustReason::as_str).map(str::to_owned)),
         created_at: Set(entry.at),
     }
 }

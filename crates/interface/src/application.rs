@@ -11,13 +11,19 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use chrono::TimeDelta;
 use futures::future::OptionFuture;
+use jangteo_application::adjust_stock::AdjustStock;
+use jangteo_application::adjust_wallets::AdjustWallets;
 use jangteo_application::cache::SharedCache;
 use jangteo_application::cancel_orders::CancelOrders;
+use jangteo_application::change_carts::ChangeCarts;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
+use jangteo_application::edit_products::EditProducts;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
+use jangteo_application::manage_stores::ManageStores;
 use jangteo_application::operation::Executor;
+use jangteo_application::order_carts::OrderCarts;
 use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
@@ -33,7 +39,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Answers, Limits, Operations, Recognition, Replays, Shop};
+use crate::http::{self, Answers, Downloads, Limits, Operations, Recognition, Replays, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 use crate::worker::{self, Worker};
@@ -46,7 +52,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 8;
+const WRITING_OPERATIONS: u32 = 14;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -172,15 +178,22 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
     if tokio::time::timeout(patience, handle.stop(true)).await.is_err() {
         tracing::warn!("some clients have not taken their answers");
     }
+    shop.downloads.stop();
     tokio::join!(
         shop.orders.drain(),
         shop.payments.drain(),
         shop.cancellations.drain(),
         shop.fulfilments.drain(),
+        shop.cart_changes.drain(),
+        shop.cart_orders.drain(),
         shop.charges.drain(),
+        shop.adjustments.drain(),
         shop.claims.drain(),
         shop.registrations.drain(),
         shop.accounts.drain(),
+        shop.store_changes.drain(),
+        shop.product_edits.drain(),
+        shop.stock_adjustments.drain(),
     );
 }
 
@@ -249,7 +262,10 @@ fn open(
         payments: start(PayOrders, store, &clock, batches),
         cancellations: start(CancelOrders, store, &clock, batches),
         fulfilments: start(FulfilOrders, store, &clock, batches),
+        cart_changes: start(ChangeCarts, store, &clock, batches),
+        cart_orders: start(OrderCarts, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
+        adjustments: start(AdjustWallets, store, &clock, batches),
         claims: CouponClaims::start(
             coupon_gate(settings, redis.as_ref()),
             Arc::new(store.clone()),
@@ -258,14 +274,23 @@ fn open(
         ),
         registrations: start(RegisterUsers, store, &clock, batches),
         accounts: start(ManageAccounts, store, &clock, batches),
+        product_edits: start(EditProducts, store, &clock, batches),
+        stock_adjustments: start(AdjustStock, store, &clock, batches),
+        managed_catalogue: reads.clone(),
+        catalogue_news: catalogue.clone(),
         stock_news: catalogue.clone(),
         catalogue,
         customers: reads.clone(),
         customer_accounts: reads.clone(),
         keys: reads.clone(),
+        store_changes: start(ManageStores, store, &clock, batches),
+        back_office: reads.clone(),
         audit: reads.clone(),
         redeliverer: redeliverer(store, &clock),
-        outbox: reads,
+        outbox: reads.clone(),
+        order_book: reads.clone(),
+        exports: reads,
+        downloads: Downloads::here(),
         recognition,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         operations: Arc::new(operations(store, redis, metrics, Arc::clone(&clock))),

@@ -5,35 +5,53 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig, route};
 use chrono::TimeDelta;
 use jangteo_application::CouponClaims;
-use jangteo_application::cache::StockNews;
+use jangteo_application::adjust_stock::AdjustStock;
+use jangteo_application::adjust_wallets::AdjustWallets;
+use jangteo_application::back_office_queries::BackOfficeQueries;
+use jangteo_application::cache::{CatalogueNews, StockNews};
 use jangteo_application::cancel_orders::CancelOrders;
+use jangteo_application::change_carts::ChangeCarts;
 use jangteo_application::charge_wallets::ChargeWallets;
+use jangteo_application::edit_products::EditProducts;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
+use jangteo_application::manage_stores::ManageStores;
+use jangteo_application::order_carts::OrderCarts;
 use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CustomerQueries};
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{
-    AccountQueries, Audit, Batcher, Clock, IdempotencyQueries, OutboxQueries, Redeliverer,
+    AccountQueries, Audit, Batcher, Clock, Exports, IdempotencyQueries, ManagedCatalogue, OrderBook,
+    OutboxQueries, Redeliverer,
 };
 
 mod accounts;
+mod admin_orders;
+mod admin_stores;
+mod admin_wallets;
 mod answers;
 mod audit;
 mod body;
+mod cart;
+mod cart_order;
 mod client_address;
 mod completeness;
 mod coupon_history;
 mod coupon_offers;
 mod coupons;
 mod docs;
+mod downloads;
+mod edit_products;
+mod edit_variants;
 mod endpoint;
 mod error;
 mod exact;
+mod exports;
 mod headers;
 mod keys;
 mod limits;
+mod managed_products;
 mod observe;
 mod operations;
 mod order_changes;
@@ -43,10 +61,15 @@ mod pages;
 mod parameters;
 mod payments;
 mod periods;
+mod product_fields;
 mod products;
 mod recognition;
+mod sales;
 mod statistics;
+mod stores;
+mod table;
 mod trace;
+mod trail;
 mod users;
 mod versions;
 mod wallets;
@@ -55,7 +78,8 @@ pub use docs::openapi;
 
 pub(crate) use answers::{Answers, Replays};
 pub(crate) use audit::AuditBody;
-pub(crate) use error::{OrderFault, Problem, Reason};
+pub(crate) use downloads::Downloads;
+pub(crate) use error::{CatalogueFault, OrderFault, Problem, Reason};
 pub(crate) use headers::parse_id;
 pub(crate) use limits::Limits;
 pub(crate) use operations::Operations;
@@ -71,20 +95,32 @@ pub(crate) struct Shop {
     pub(crate) payments: Batcher<PayOrders>,
     pub(crate) cancellations: Batcher<CancelOrders>,
     pub(crate) fulfilments: Batcher<FulfilOrders>,
+    pub(crate) cart_changes: Batcher<ChangeCarts>,
+    pub(crate) cart_orders: Batcher<OrderCarts>,
     pub(crate) charges: Batcher<ChargeWallets>,
+    pub(crate) adjustments: Batcher<AdjustWallets>,
     pub(crate) claims: CouponClaims,
     pub(crate) registrations: Batcher<RegisterUsers>,
     pub(crate) accounts: Batcher<ManageAccounts>,
+    pub(crate) product_edits: Batcher<EditProducts>,
+    pub(crate) stock_adjustments: Batcher<AdjustStock>,
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
+    pub(crate) managed_catalogue: Arc<dyn ManagedCatalogue>,
+    pub(crate) catalogue_news: Arc<dyn CatalogueNews>,
     pub(crate) stock_news: Arc<dyn StockNews>,
     pub(crate) customers: Arc<dyn CustomerQueries>,
     pub(crate) customer_accounts: Arc<dyn AccountQueries>,
     pub(crate) keys: Arc<dyn IdempotencyQueries>,
     pub(crate) replays: Replays,
+    pub(crate) store_changes: Batcher<ManageStores>,
+    pub(crate) back_office: Arc<dyn BackOfficeQueries>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) outbox: Arc<dyn OutboxQueries>,
     pub(crate) redeliverer: Redeliverer,
     pub(crate) recognition: Recognition,
+    pub(crate) order_book: Arc<dyn OrderBook>,
+    pub(crate) exports: Arc<dyn Exports>,
+    pub(crate) downloads: Downloads,
     /// None when requests are not limited.
     pub(crate) limits: Option<Arc<Limits>>,
     /// How long orders that are paid later are held.
@@ -99,6 +135,8 @@ pub(crate) struct Shop {
 fn api() -> Vec<Endpoint> {
     [
         products::endpoints(),
+        cart::endpoints(),
+        cart_order::endpoints(),
         orders::endpoints(),
         order_changes::endpoints(),
         payments::endpoints(),
@@ -110,7 +148,16 @@ fn api() -> Vec<Endpoint> {
         keys::endpoints(),
         statistics::endpoints(),
         accounts::endpoints(),
+        stores::endpoints(),
+        admin_stores::endpoints(),
+        trail::endpoints(),
+        admin_orders::endpoints(),
+        admin_wallets::endpoints(),
+        sales::endpoints(),
+        edit_products::endpoints(),
+        edit_variants::endpoints(),
         audit::endpoints(),
+        exports::endpoints(),
         // Before the outbox, where an id may stand in the place of their names.
         completeness::endpoints(),
         outbox::endpoints(),

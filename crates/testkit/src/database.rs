@@ -2,7 +2,7 @@ use std::fs::File;
 use std::sync::{LazyLock, mpsc};
 use std::thread;
 
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::MysqlServer;
@@ -13,8 +13,7 @@ use crate::MysqlServer;
 pub struct TestDatabase {
     /// Where to connect: `mysql://…` or `sqlite:///…`.
     pub url: String,
-    // Never read: it is held for its `Drop`.
-    _owned: Owned,
+    owned: Owned,
 }
 
 #[derive(Debug)]
@@ -24,10 +23,35 @@ enum Owned {
 }
 
 impl TestDatabase {
+    /// Runs a statement beside the shop: one that does to the data what the shop itself never would.
+    ///
+    /// # Panics
+    ///
+    /// When the database does not take it.
+    pub async fn run(&self, statement: &str) {
+        self.try_to_run(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+
+    async fn try_to_run(&self, statement: &str) -> sqlx::Result<()> {
+        let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+        match self.owned {
+            Owned::Mysql { .. } => {
+                let mut connection = MySqlConnection::connect(&self.url).await?;
+                statement.execute(&mut connection).await?;
+                connection.close().await
+            }
+            Owned::Sqlite { .. } => {
+                let mut connection = SqliteConnection::connect(&self.url).await?;
+                statement.execute(&mut connection).await?;
+                connection.close().await
+            }
+        }
+    }
+
     pub(crate) fn on_mysql(server_url: &str, name: DatabaseName) -> Self {
         let url = with_database(server_url, &name.0);
         let database = MysqlDatabase { server_url: server_url.to_owned(), name };
-        Self { url, _owned: Owned::Mysql { _database: database } }
+        Self { url, owned: Owned::Mysql { _database: database } }
     }
 }
 
@@ -51,7 +75,7 @@ pub async fn sqlite() -> TestDatabase {
     let file = folder.path().join("jangteo.db");
     // An empty file is an empty database, and connects without `?mode=rwc` too.
     File::create(&file).expect("the temporary folder is writable");
-    TestDatabase { url: format!("sqlite://{}", file.display()), _owned: Owned::Sqlite { _folder: folder } }
+    TestDatabase { url: format!("sqlite://{}", file.display()), owned: Owned::Sqlite { _folder: folder } }
 }
 
 const PREFIX: &str = "jangteo_test_";

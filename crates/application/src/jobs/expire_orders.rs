@@ -35,7 +35,8 @@ impl Job for ExpireOrders {
         let customers: BTreeSet<UserId> = overdue.iter().map(|order| order.user).collect();
         let wallets = uow.wallets().lock_many(&customers).await?;
         let orders: Vec<&Order> = overdue.iter().collect();
-        let mut work = Work { uow, wallets, ids: Vec::new().into_iter(), now };
+        let mut work =
+            Work { uow, wallets, ids: Vec::new().into_iter(), part_ids: Vec::new().into_iter(), now };
         let mut placed = placed_orders::lock(&mut work, &orders).await?;
         let requests = orders.iter().map(|order| (order.id, Occasion::Overdue));
         let verdicts = cancel(&mut placed, requests, now);

@@ -131,7 +131,7 @@ fn sale(product: i64, pieces: i64) -> StockMovement {
 
 fn payment(user: i64, amount: i64) -> LedgerEntry {
     let (user, kind, amount) = (UserId(user), LedgerKind::Use, Money::from_minor(amount));
-    LedgerEntry { user, kind, amount, balance_after: Money::ZERO, order: None, at: now() }
+    LedgerEntry { user, kind, amount, balance_after: Money::ZERO, order: None, reason: None, at: now() }
 }
 
 fn issued(number: i64) -> UserCoupon {

@@ -76,7 +76,7 @@ async fn balance(shop: &Shop, user: i64) -> i64 {
 }
 
 async fn stock(shop: &Shop, product: i64) -> i64 {
-    shop.store.product(ProductId(product)).await.unwrap().unwrap().stock
+    shop.store.product(ProductId(product)).await.unwrap().unwrap().product.stock
 }
 
 async fn cancelling_gives_everything_back(shop: Shop) {
@@ -96,7 +96,7 @@ async fn cancelling_gives_everything_back(shop: Shop) {
     assert_eq!(shop.store.order(paid.id).await.unwrap(), Some(refund.order));
     assert_eq!(balance(&shop, 1).await, 100_000);
     for product in [1, 2] {
-        let product = shop.store.product(ProductId(product)).await.unwrap().unwrap();
+        let product = shop.store.product(ProductId(product)).await.unwrap().unwrap().product;
         assert_eq!((product.stock, product.sales_volume), (10, 0));
     }
     assert!(shop.store.popular(3, 5).await.unwrap().products.is_empty());
@@ -365,7 +365,7 @@ async fn orders_of_a_hot_product_are_cancelled_while_others_buy_it(shop: Shop) {
     assert!(cancelled.iter().all(|reply| reply.as_ref().is_ok_and(|answer| answer.outcome.is_ok())));
     assert!(bought.iter().all(|reply| reply.as_ref().is_ok_and(|answer| answer.outcome.is_ok())));
     assert_eq!(stock(&shop, 1).await, 100);
-    assert_eq!(shop.store.product(ProductId(1)).await.unwrap().unwrap().sales_volume, 300);
+    assert_eq!(shop.store.product(ProductId(1)).await.unwrap().unwrap().product.sales_volume, 300);
     shop.assert_audit_is_clean().await;
 }
 

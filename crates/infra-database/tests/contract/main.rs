@@ -1,18 +1,23 @@
 //! What every database behind the ports must do: one suite, run on SQLite and on MariaDB or MySQL.
 
 mod audit;
+mod carts;
+mod catalogue;
 mod coupon_reads;
 mod coupons;
 mod deferred;
+mod exports;
 mod group_commit;
 mod guards;
 mod ids;
 mod jobs;
 mod lifecycle;
+mod order_book;
 mod outbox;
 mod outbox_queries;
 mod queries;
 mod schema;
+mod stores;
 mod support;
 mod variants;
 mod writes;

@@ -10,6 +10,7 @@ use jangteo_application::operation::{Answer, Executor, Operation, Reply, Submiss
 use jangteo_application::outbox::{Aggregate, EventType, OutboxMessage};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct, Seeder};
+use jangteo_application::trail::Administrator;
 use jangteo_application::{Audit, Batcher, BatcherSettings, Clock, Database, SystemClock};
 use jangteo_domain::checkout::Refusal;
 use jangteo_domain::coupon::Discount;
@@ -202,6 +203,11 @@ pub(crate) async fn charge(
 pub(crate) async fn claim(claims: &Batcher<ClaimCoupons>, user: i64, text: &str) -> Reply<ClaimCoupons> {
     let place = Place::Ungated;
     claims.submit(unkeyed(Claim { user: UserId(user), code: code(text), place })).await
+}
+
+/// One, with a request of its own.
+pub(crate) fn administrator() -> Administrator {
+    Administrator { user: UserId(900), trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned() }
 }
 
 pub(crate) fn now() -> DateTime<Utc> {

@@ -24,6 +24,10 @@ use super::headers::REPLAYED;
 use crate::messages::Language;
 use crate::tokens::TokenFault;
 
+mod catalogue;
+
+pub(crate) use catalogue::CatalogueFault;
+
 /// The public, stable name of a kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -89,9 +93,11 @@ pub(crate) enum Problem {
     NoSuchProduct,
     NoSuchOrder,
     NoSuchCoupon,
+    NoSuchStore,
     NoSuchEvent,
     /// Nothing was decided under it.
     NoSuchKey,
+    NoSuchCartItem,
     MethodNotAllowed {
         allowed: String,
     },
@@ -107,6 +113,9 @@ pub(crate) enum Problem {
     EmailTaken,
     /// The customer has money or open orders.
     StillOpen,
+    NameTaken,
+    StoreDeleted,
+    StoreHasProducts,
     /// Somebody else was faster.
     Stale,
     /// The order does not allow this where it stands.
@@ -115,6 +124,12 @@ pub(crate) enum Problem {
     HoldEnded,
     /// The platform has the event.
     EventSent,
+    /// It has as many lines as it can have.
+    CartFull,
+    /// There is nothing in it to order.
+    CartEmpty,
+    /// What is asked for does not fit the catalogue.
+    Catalogue(CatalogueFault),
     CouponInvalid,
     OutOfStock,
     InsufficientBalance,
@@ -125,6 +140,8 @@ pub(crate) enum Problem {
     Busy,
     /// It is not known whether the request was executed.
     OutcomeUnknown,
+    /// As many exports as may be are under way.
+    TooManyExports,
     /// A read failed, and the next may not.
     DatabaseAway,
     Internal,
@@ -142,7 +159,9 @@ impl Problem {
             | Self::NoSuchOrder
             | Self::NoSuchCoupon
             | Self::NoSuchEvent
-            | Self::NoSuchKey => ErrorCode::NotFound,
+            | Self::NoSuchStore
+            | Self::NoSuchKey
+            | Self::NoSuchCartItem => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
@@ -152,15 +171,23 @@ impl Problem {
             | Self::StillOpen
             | Self::OrderStatus(_)
             | Self::HoldEnded
-            | Self::EventSent => ErrorCode::Conflict,
+            | Self::NameTaken
+            | Self::StoreDeleted
+            | Self::StoreHasProducts
+            | Self::EventSent
+            | Self::CartFull
+            | Self::CartEmpty => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
+            Self::Catalogue(fault) => fault.code(),
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
             Self::InsufficientBalance => ErrorCode::InsufficientBalance,
             Self::BalanceLimitExceeded => ErrorCode::BalanceLimitExceeded,
             Self::CouponSoldOut => ErrorCode::CouponSoldOut,
             Self::CouponAlreadyClaimed => ErrorCode::CouponAlreadyClaimed,
-            Self::Busy | Self::OutcomeUnknown | Self::DatabaseAway => ErrorCode::ServiceUnavailable,
+            Self::Busy | Self::OutcomeUnknown | Self::TooManyExports | Self::DatabaseAway => {
+                ErrorCode::ServiceUnavailable
+            }
             Self::Internal => ErrorCode::InternalError,
         }
     }
@@ -204,6 +231,8 @@ pub(crate) enum Reason {
     },
     NotOneOf(&'static [&'static str]),
     NotAMoment,
+    EndsBeforeItBegins,
+    NotAZone,
     /// It ends before it begins, or is too long.
     BadPeriod {
         days: i64,
@@ -212,6 +241,9 @@ pub(crate) enum Reason {
     BelowMinimum {
         minimum: Money,
     },
+    /// An amount that changes nothing.
+    Zero,
+    Balance(InsufficientBalance),
     Profile(ProfileError),
     EmailTaken,
     /// Nothing is named that is to be different.
@@ -221,13 +253,27 @@ pub(crate) enum Reason {
         status: &'static str,
         count: u64,
     },
+    NameTaken,
+    Deleted,
+    HasProducts,
     /// The version there is.
     Version(i32),
     NotALine {
         longest: usize,
     },
+    TooLong {
+        longest: usize,
+    },
+    TooManyEntries {
+        most: usize,
+    },
+    NotAnAddress,
+    Catalogue(CatalogueFault),
     OrderStatus(&'static str),
     HoldEnded(DateTime<Utc>),
+    UnknownCartItem,
+    CartFull,
+    CartEmpty,
     LimitExceeded {
         balance: Money,
         maximum: Money,
@@ -520,9 +566,15 @@ impl Reason {
     fn figures(&self) -> Figures {
         match self {
             Self::Order(fault) => fault.figures(),
+            Self::Catalogue(fault) => fault.figures(),
             Self::BelowMinimum { minimum } | Self::Coupon(CouponFault::BelowMinimum { minimum }) => {
                 Figures { minimum: Some(MoneyJson(*minimum)), ..Figures::default() }
             }
+            Self::Balance(InsufficientBalance { required, available }) => Figures {
+                required: Some(MoneyJson(*required)),
+                available: Some(Available::Money(MoneyJson(*available))),
+                ..Figures::default()
+            },
             Self::LimitExceeded { balance, maximum } => Figures {
                 available: Some(Available::Money(MoneyJson(*balance))),
                 maximum: Some(MoneyJson(*maximum)),
@@ -546,16 +598,28 @@ impl Reason {
             | Self::OutOfRange { .. }
             | Self::NotOneOf(_)
             | Self::NotAMoment
+            | Self::EndsBeforeItBegins
+            | Self::NotAZone
             | Self::BadPeriod { .. }
             | Self::Amount(_)
+            | Self::Zero
             | Self::Profile(_)
             | Self::EmailTaken
             | Self::NothingToChange
             | Self::OpenOrders { .. }
+            | Self::NameTaken
+            | Self::Deleted
+            | Self::HasProducts
             | Self::Version(_)
             | Self::NotALine { .. }
+            | Self::TooLong { .. }
+            | Self::TooManyEntries { .. }
+            | Self::NotAnAddress
             | Self::OrderStatus(_)
             | Self::HoldEnded(_)
+            | Self::UnknownCartItem
+            | Self::CartFull
+            | Self::CartEmpty
             | Self::Coupon(_)
             | Self::Claim(_) => Figures::default(),
         }

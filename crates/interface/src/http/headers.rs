@@ -59,12 +59,14 @@ impl FromRequest for Admin {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let admin = caller(request).map_err(ApiError::from).and_then(|caller| {
-            caller.must_be_administrator()?;
-            Ok(Self(Origin::of(request).administrator(caller)))
-        });
-        ready(admin)
+        ready(administrator(request).map(Self))
     }
+}
+
+fn administrator(request: &HttpRequest) -> Result<Administrator, ApiError> {
+    let caller = caller(request)?;
+    caller.must_be_administrator()?;
+    Ok(Origin::of(request).administrator(caller))
 }
 
 /// The place of the request in its trace.

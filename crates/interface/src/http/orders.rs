@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::Data;
 use chrono::TimeDelta;
 use jangteo_application::Submission;
@@ -19,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Shop;
 use super::answers::Answers;
-use super::body::{JsonBody, Object, json, ok};
+use super::body::{JsonBody, Object, json, located, ok};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, OrderFault, Problem, Reason};
 use super::exact::{Moment, MoneyJson, WholeInput};
@@ -153,33 +152,45 @@ fn lines_fault(error: OrderLinesError, lines: &[Line]) -> Detail {
     match error {
         OrderLinesError::Count => Detail::new("items", Reason::Order(OrderFault::LineCount)),
         OrderLinesError::TooMany(sku) => {
-            Detail::new(field_of(lines, sku, "qty"), Reason::Order(OrderFault::TooManyPieces { sku }))
+            let field = OrderNames::of(lines).field_of(sku, "qty");
+            Detail::new(field, Reason::Order(OrderFault::TooManyPieces { sku }))
         }
     }
 }
 
-/// A field of the first line for a thing.
-fn field_of(lines: &[Line], sku: Sku, field: &str) -> String {
-    field_of_first(lines, |line| line == sku, field)
+/// What a request calls the order that it asks for, and each of its lines.
+pub(super) struct OrderNames {
+    pub(super) order: &'static str,
+    pub(super) lines: Vec<(Sku, String)>,
 }
 
-fn field_of_first(lines: &[Line], is_it: impl Fn(Sku) -> bool, field: &str) -> String {
-    match lines.iter().position(|line| is_it(line.0)) {
-        Some(index) => format!("items[{index}].{field}"),
-        None => "items".to_owned(),
+impl OrderNames {
+    fn of(lines: &[Line]) -> Self {
+        let lines = lines.iter().enumerate().map(|(index, line)| (line.0, format!("items[{index}]")));
+        Self { order: "items", lines: lines.collect() }
+    }
+
+    /// A field of the first line for a thing.
+    fn field_of(&self, sku: Sku, field: &str) -> String {
+        self.field_of_first(|line| line == sku, field)
+    }
+
+    fn field_of_first(&self, is_it: impl Fn(Sku) -> bool, field: &str) -> String {
+        let line = self.lines.iter().find(|line| is_it(line.0));
+        line.map_or_else(|| self.order.to_owned(), |(_, line)| format!("{line}.{field}"))
     }
 }
 
 /// The code is that of the first fault, and the details list them all.
-pub(super) fn refused(refusal: &Refusal, lines: &[Line]) -> ApiError {
+pub(super) fn refused(refusal: &Refusal, names: &OrderNames) -> ApiError {
     if refusal.unknown_user {
         return Problem::NoSuchUser.into();
     }
     if refusal.too_large {
-        return ApiError::invalid_field("items", Reason::Order(OrderFault::TooLarge));
+        return ApiError::invalid_field(names.order, Reason::Order(OrderFault::TooLarge));
     }
     let unknown = refusal.unknown_products.iter().map(|&product| {
-        let field = field_of_first(lines, |sku| sku.product == product, "productId");
+        let field = names.field_of_first(|sku| sku.product == product, "productId");
         Detail::new(field, Reason::Order(OrderFault::UnknownProduct { product }))
     });
     let not_sold = refusal.not_sold.iter().map(|&(sku, not_sold)| {
@@ -187,14 +198,15 @@ pub(super) fn refused(refusal: &Refusal, lines: &[Line]) -> ApiError {
             NotSold::UnknownVariant => OrderFault::UnknownVariant { sku },
             NotSold::VariantRequired => OrderFault::VariantRequired { product: sku.product },
         };
-        Detail::new(field_of(lines, sku, "variantId"), Reason::Order(fault))
+        Detail::new(names.field_of(sku, "variantId"), Reason::Order(fault))
     });
     let coupon = refusal.coupon.map(|fault| Detail::new("couponCode", Reason::Coupon(fault)));
-    let shortages = refusal.shortages.iter().map(|short| {
-        Detail::new(field_of(lines, short.sku, "qty"), Reason::Order(OrderFault::Short(*short)))
-    });
+    let shortages = refusal
+        .shortages
+        .iter()
+        .map(|short| Detail::new(names.field_of(short.sku, "qty"), Reason::Order(OrderFault::Short(*short))));
     let balance =
-        refusal.balance.map(|short| Detail::new("items", Reason::Order(OrderFault::Unaffordable(short))));
+        refusal.balance.map(|short| Detail::new(names.order, Reason::Order(OrderFault::Unaffordable(short))));
     let problem = if refusal.names_no_variant() {
         Problem::Invalid
     } else if !refusal.unknown_products.is_empty() || !refusal.not_sold.is_empty() {
@@ -346,7 +358,13 @@ fn parse_status(text: &str) -> Option<OrderStatus> {
 pub(crate) struct StatusParameter {
     /// Only those that stand there: `PENDING`, `PAID`, `SHIPPING`, `DELIVERED` or `CANCELLED`.
     #[param(value_type = Option<String>, example = "PAID")]
-    status: Option<OrderStatus>,
+    pub(super) status: Option<OrderStatus>,
+}
+
+impl FromQuery for StatusParameter {
+    fn take_from(query: &mut Query) -> Self {
+        Self { status: query.one_of("status", &STATUSES, parse_status) }
+    }
 }
 
 /// What the list of orders is asked with.
@@ -357,9 +375,7 @@ pub(crate) struct ListParameters {
 
 impl FromQuery for ListParameters {
     fn take_from(query: &mut Query) -> Self {
-        let page = PageParameters::take_from(query);
-        let status = query.one_of("status", &STATUSES, parse_status);
-        Self { page, status: StatusParameter { status } }
+        Self { page: PageParameters::take_from(query), status: StatusParameter::take_from(query) }
     }
 }
 
@@ -409,7 +425,8 @@ pub(crate) async fn place(
 ) -> Result<HttpResponse, ApiError> {
     let (command, lines) = body.0.parse(caller.user, shop.order_hold)?;
     let answer = shop.orders.submit(Submission { command, key: key.0 }).await?;
-    let receipt = answer.outcome.map_err(|refusal| refused(&refusal, &lines).replayed(answer.replayed))?;
+    let refused = |refusal| refused(&refusal, &OrderNames::of(&lines)).replayed(answer.replayed);
+    let receipt = answer.outcome.map_err(refused)?;
     shop.stock_news.left(&receipt.left);
     Ok(mark_replayed(placed(receipt), answer.replayed))
 }
@@ -417,16 +434,13 @@ pub(crate) async fn place(
 /// The answer to an order that was accepted.
 pub(super) fn placed(receipt: Receipt) -> HttpResponse {
     let location = format!("/api/v1/orders/{}", receipt.order.id);
-    let mut response = json(StatusCode::CREATED, &OrderBody::from(receipt));
-    let location = HeaderValue::try_from(location).expect("a path of ASCII letters and digits");
-    response.headers_mut().insert(LOCATION, location);
-    response
+    located(json(StatusCode::CREATED, &OrderBody::from(receipt)), &location)
 }
 
 impl Answers for PlaceOrders {
     /// Without the request, it is not known which of its lines is which.
     fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
-        outcome.map(placed).map_err(|refusal| refused(&refusal, &[]))
+        outcome.map(placed).map_err(|refusal| refused(&refusal, &OrderNames::of(&[])))
     }
 }
 
@@ -518,12 +532,12 @@ mod tests {
             balance: Some(balance),
             ..Refusal::default()
         };
-        let error = refused(&refusal, &lines);
+        let error = refused(&refusal, &OrderNames::of(&lines));
         assert_eq!(error.to_string(), "CouponInvalid");
         let fields: Vec<_> = error.into_details().into_iter().map(|detail| detail.field).collect();
         assert_eq!(fields, ["couponCode", "items[1].qty", "items"]);
         let without_coupon = Refusal { coupon: None, ..refusal };
-        assert_eq!(refused(&without_coupon, &lines).to_string(), "OutOfStock");
+        assert_eq!(refused(&without_coupon, &OrderNames::of(&lines)).to_string(), "OutOfStock");
     }
 
     #[test]

@@ -58,11 +58,15 @@ pub(crate) struct ChargeWallet {
 
 impl ChargeWallet {
     fn amount(&self) -> Result<Money, ApiError> {
-        match self.amount {
-            AmountInput::Amount(amount) => Ok(amount),
-            AmountInput::Missing => Err(ApiError::invalid_field("amount", Reason::Required)),
-            AmountInput::NotAnAmount(error) => Err(ApiError::invalid_field("amount", Reason::Amount(error))),
-        }
+        parse_amount(self.amount).map_err(|reason| ApiError::invalid_field("amount", reason))
+    }
+}
+
+pub(super) fn parse_amount(amount: AmountInput) -> Result<Money, Reason> {
+    match amount {
+        AmountInput::Amount(amount) => Ok(amount),
+        AmountInput::Missing => Err(Reason::Required),
+        AmountInput::NotAnAmount(error) => Err(Reason::Amount(error)),
     }
 }
 
@@ -91,6 +95,8 @@ pub(crate) struct LedgerBody {
     balance_after: MoneyJson,
     /// The order that was paid or refunded.
     order_id: Option<i64>,
+    /// Why an administrator corrected the balance.
+    reason: Option<String>,
     created_at: Moment,
 }
 
@@ -98,17 +104,22 @@ impl From<LedgerLine> for LedgerBody {
     fn from(line: LedgerLine) -> Self {
         Self {
             id: line.id,
-            kind: match line.kind {
-                LedgerKind::Charge => "CHARGE",
-                LedgerKind::Use => "USE",
-                LedgerKind::Refund => "REFUND",
-                LedgerKind::Adjust => "ADJUST",
-            },
+            kind: kind_name(line.kind),
             amount: MoneyJson(line.amount),
             balance_after: MoneyJson(line.balance_after),
             order_id: line.order.map(|order| order.0),
+            reason: line.reason,
             created_at: Moment(line.at),
         }
+    }
+}
+
+pub(super) fn kind_name(kind: LedgerKind) -> &'static str {
+    match kind {
+        LedgerKind::Charge => "CHARGE",
+        LedgerKind::Use => "USE",
+        LedgerKind::Refund => "REFUND",
+        LedgerKind::Adjust => "ADJUST",
     }
 }
 

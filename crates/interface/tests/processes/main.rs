@@ -2,6 +2,7 @@
 
 mod events;
 mod events_over_tls;
+mod exports;
 mod jobs;
 mod platform;
 mod redis_over_tls;
