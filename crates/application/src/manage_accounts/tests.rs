@@ -65,6 +65,7 @@ async fn decided(
         uow: &mut uow,
         wallets: [MINA, JUN].map(wallet).into(),
         ids: Vec::new().into_iter(),
+        part_ids: Vec::new().into_iter(),
         now: DateTime::UNIX_EPOCH,
     };
     let commands: Vec<_> = commands.iter().collect();

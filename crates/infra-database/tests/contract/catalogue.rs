@@ -295,7 +295,7 @@ async fn a_deleted_product_is_not_sold_and_takes_its_pieces_back(shop: Shop) {
     assert!(refusal.unknown_products.iter().eq([&ProductId(1)]));
     let stock = shop.batcher(AdjustStock);
     assert_eq!(adjust(&stock, adjustment(ProductId(1), None, 1)).await, Err(AdjustRefusal::Deleted));
-    let cancel = Cancel { order: paid, by: UserId(1), reason: None };
+    let cancel = Cancel { order: paid, by: UserId(1), administrator: None, reason: None };
     assert!(shop.batcher(CancelOrders).submit(unkeyed(cancel)).await.unwrap().outcome.is_ok());
     assert_eq!(managed(&shop, ProductId(1)).await.stock, 5);
     shop.assert_audit_is_clean().await;

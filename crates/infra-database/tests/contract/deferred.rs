@@ -78,7 +78,7 @@ async fn balance(shop: &Shop, user: i64) -> i64 {
 
 /// What is left of a product, and how much of it was sold.
 async fn product(shop: &Shop, id: i64) -> (i64, i64) {
-    let product = shop.store.product(ProductId(id)).await.unwrap().unwrap();
+    let product = shop.store.product(ProductId(id)).await.unwrap().unwrap().product;
     (product.stock, product.sales_volume)
 }
 

@@ -51,7 +51,7 @@ async fn placed(shop: &Shop, user: i64, lines: &[(i64, i64)], coupon: Option<&st
 async fn cancelled(shop: &Shop, id: OrderId) {
     let order = shop.store.order(id).await.unwrap().unwrap();
     let by = order.user;
-    let cancel = unkeyed(Cancel { order, by, reason: None });
+    let cancel = unkeyed(Cancel { order, by, administrator: None, reason: None });
     assert!(shop.batcher(CancelOrders).submit(cancel).await.unwrap().outcome.is_ok());
 }
 

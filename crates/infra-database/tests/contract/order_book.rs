@@ -34,7 +34,7 @@ async fn placed(
 
 async fn cancelled(shop: &Shop, order: Order, at: DateTime<Utc>) {
     let by = order.user;
-    let cancel = unkeyed(Cancel { order, by, reason: None });
+    let cancel = unkeyed(Cancel { order, by, administrator: None, reason: None });
     let cancels = batcher_at(&shop.store, CancelOrders, at);
     assert!(cancels.submit(cancel).await.unwrap().outcome.is_ok());
 }

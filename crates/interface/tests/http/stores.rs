@@ -110,7 +110,7 @@ async fn guests_see_stores_that_are_not_deleted(shop: &Shop) {
     assert_eq!(ids("/api/v1/stores").await, [json!(1), first.clone(), second.clone()]);
     Answer::of(delete(shop, &first)).await.expect(204);
     assert_eq!(ids("/api/v1/stores").await, [json!(1), second.clone()]);
-    assert_eq!(ids("/api/v1/stores?page=1&size=1").await, [second.clone()]);
+    assert_eq!(ids("/api/v1/stores?page=1&size=1").await, std::slice::from_ref(&second));
     assert_eq!(ids(STORES).await, [json!(1), first.clone(), second.clone()]);
     let guest = Answer::of(shop.get(&format!("/api/v1/stores/{second}"))).await.expect(200);
     assert_eq!(guest.body["name"], "B");
