@@ -249,10 +249,10 @@ mod tests {
             phone: Some("010-1234".parse().unwrap()),
         };
         assert_eq!(ProfileChange::default().applied_to(&profile), profile);
-        let name = Some("Mina Kim".parse().unwrap());
-        let change = ProfileChange { name: name.clone(), phone: Some(None), ..ProfileChange::default() };
-        let changed = change.applied_to(&profile);
-        assert_eq!(changed, Profile { name: name.unwrap(), phone: None, ..profile });
+        let name: UserName = "Mina Kim".parse().unwrap();
+        let change =
+            ProfileChange { name: Some(name.clone()), phone: Some(None), ..ProfileChange::default() };
+        assert_eq!(change.applied_to(&profile), Profile { name, phone: None, ..profile });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The whole server, put together and taken apart.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
@@ -249,7 +249,7 @@ fn open(
         lanes,
         deadline: Duration::from_millis(settings.batch_deadline_ms),
     };
-    let batches = &Batches { settings: batches, replays: RefCell::default() };
+    let batches = &Batches { settings: batches, started: Cell::default(), replays: RefCell::default() };
     let reads = Arc::new(Reads::here(store.clone()));
     let ages = CacheSettings {
         products: Duration::from_millis(settings.product_cache_ms),
@@ -308,6 +308,8 @@ fn open(
 /// How operations are started, and the answers of those that were.
 struct Batches {
     settings: BatcherSettings,
+    /// How many: each has connections of its own.
+    started: Cell<u32>,
     replays: RefCell<Replays>,
 }
 
@@ -339,6 +341,8 @@ fn limits(settings: &Settings, redis: Option<&Redis>) -> Arc<Limits> {
 /// The lanes run on this runtime, not on those of the HTTP workers: they must outlive them.
 fn start<O: Answers>(operation: O, store: &Store, clock: &Arc<dyn Clock>, batches: &Batches) -> Batcher<O> {
     batches.replays.borrow_mut().learn::<O>();
+    batches.started.update(|started| started + 1);
+    debug_assert!(batches.started.get() <= WRITING_OPERATIONS, "there are connections for {}", O::NAME);
     let store = Arc::new(store.clone());
     Batcher::start(Executor::new(operation, store.clone(), store, Arc::clone(clock)), batches.settings)
 }

@@ -106,7 +106,6 @@ impl Tokens {
         });
         let public = settings.jwt_public_key.iter().map(|key| public_key(key, settings));
         let keys = secrets.chain(public).collect::<Result<_, _>>()?;
-        #[expect(clippy::cast_precision_loss, reason = "some minutes")]
         Ok(Self { keys, leeway: settings.jwt_leeway_s as f64 })
     }
 
@@ -164,10 +163,6 @@ impl Tokens {
 }
 
 fn seconds(at: DateTime<Utc>) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "milliseconds since 1970 are exact for longer than it matters"
-    )]
     let milliseconds = at.timestamp_millis() as f64;
     milliseconds / 1000.0
 }

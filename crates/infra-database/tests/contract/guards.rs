@@ -23,6 +23,8 @@ crate::on_both_databases! {
     more_returned_than_was_sold
     an_order_that_changed_meanwhile
     a_payment_that_was_refunded_already
+    a_wallet_that_is_closed_with_money_in_it
+    an_account_that_changed_meanwhile
 }
 
 /// Nothing is kept, and a batch that ran into this is decided again, one command after the other.
@@ -141,5 +143,26 @@ fn issued(number: i64) -> UserCoupon {
         claimed_at: now(),
         expires_at: None,
         state: UserCouponState::Claimed,
+    }
+}
+
+async fn a_wallet_that_is_closed_with_money_in_it(shop: Shop) {
+    let shop = shop.stocked(2, 1, 1, 1).await;
+    let mut uow = shop.store.begin().await.unwrap();
+    uow.users().close_many(&[UserId(1)].into(), SystemClock.now()).await.unwrap();
+    assert_refused(&shop, uow).await;
+}
+
+async fn an_account_that_changed_meanwhile(shop: Shop) {
+    let shop = shop.stocked(2, 1, 1, 1).await;
+    for (version, email) in [(1, "new@example.com"), (3, "new@example.com"), (2, "customer2@example.com")] {
+        let mut uow = shop.store.begin().await.unwrap();
+        let mut account =
+            uow.users().accounts(&[UserId(1)].into()).await.unwrap().remove(&UserId(1)).unwrap();
+        assert_eq!(account.version, 1);
+        account.version = version;
+        account.user.profile.email = email.parse().unwrap();
+        uow.users().change_many(&[account], SystemClock.now()).await.unwrap();
+        assert_refused(&shop, uow).await;
     }
 }
