@@ -3,11 +3,13 @@
 //! Every instance keeps what it read a moment ago in memory. A [`SharedCache`] behind that saves the database the same
 //! question from each of them. Nothing depends on it: whatever cannot be had from it is a miss.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use jangteo_domain::product::StockMovement;
 use jangteo_domain::{OrderId, ProductId};
 
 use crate::queries::{Direction, PageRequest, ProductList, ProductSort};
@@ -17,7 +19,7 @@ mod stored;
 pub use stored::Stored;
 
 /// What is cached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CacheKey {
     /// A page of products.
     ProductPage(ProductList),
@@ -57,8 +59,8 @@ impl CacheKey {
 impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.kind();
-        match *self {
-            Self::ProductPage(ProductList { page, sort, direction }) => {
+        match self {
+            Self::ProductPage(ProductList { search, store, in_stock, page, sort, direction }) => {
                 let sort = match sort {
                     ProductSort::CreatedAt => "created",
                     ProductSort::Price => "price",
@@ -69,7 +71,10 @@ impl fmt::Display for CacheKey {
                     Direction::Ascending => "asc",
                     Direction::Descending => "desc",
                 };
-                write!(f, "{kind}:{}:{}:{sort}:{direction}", page.page, page.size)
+                write!(f, "{kind}:{}:{}:{sort}:{direction}", page.page, page.size)?;
+                store.iter().try_for_each(|store| write!(f, ":store={store}"))?;
+                in_stock.iter().try_for_each(|in_stock| write!(f, ":in-stock={in_stock}"))?;
+                search.iter().try_for_each(|search| write!(f, ":words={search}"))
             }
             Self::Product(product) => write!(f, "{kind}:{product}"),
             Self::Popular { days, limit } => write!(f, "{kind}:{days}:{limit}"),
@@ -122,8 +127,60 @@ pub struct StockLeft {
     pub decided: (DateTime<Utc>, OrderId),
 }
 
+impl StockLeft {
+    /// What an order's movements left, once for each product.
+    pub(crate) fn after(movements: &[StockMovement], order: OrderId) -> Vec<Self> {
+        let left = movements.iter().map(|movement| {
+            let product = movement.sku.product;
+            (product, Self { product, stock: movement.stock_after, decided: (movement.at, order) })
+        });
+        left.collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+}
+
+/// Learns what administrators changed by way of this instance, so that it shows at once.
+pub trait CatalogueNews: Send + Sync {
+    /// A product was added or changed, or its stock was.
+    fn changed(&self, product: ProductId);
+}
+
 /// Learns what this instance has sold and taken back, so that it shows at once.
 pub trait StockNews: Send + Sync {
     /// Orders were placed or cancelled that left so much.
     fn left(&self, stock: &[StockLeft]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use jangteo_domain::StoreId;
+
+    use super::*;
+    use crate::queries::Search;
+
+    #[test]
+    fn different_pages_are_kept_under_different_names() {
+        let list = ProductList {
+            search: None,
+            store: None,
+            in_stock: None,
+            page: PageRequest { page: 0, size: 20 },
+            sort: ProductSort::Name,
+            direction: Direction::Ascending,
+        };
+        let lists = [
+            ProductList { store: Some(StoreId(1)), ..list.clone() },
+            ProductList { store: Some(StoreId(2)), ..list.clone() },
+            ProductList { in_stock: Some(true), ..list.clone() },
+            ProductList { in_stock: Some(false), ..list.clone() },
+            ProductList { search: Search::words_of("true"), ..list.clone() },
+            ProductList { direction: Direction::Descending, ..list.clone() },
+            list,
+        ];
+        let names: BTreeSet<String> =
+            lists.into_iter().map(|list| CacheKey::ProductPage(list).to_string()).collect();
+        assert_eq!(names.len(), 7);
+        assert!(names.contains("product-pages:0:20:name:asc"));
+    }
 }

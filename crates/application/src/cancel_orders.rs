@@ -1,13 +1,12 @@
-//! Cancelling orders that were paid.
+//! Cancelling orders that were not shipped.
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use jangteo_domain::cancellation::{CancelReason, CancelRefusal, Cancellation, Returns, cancel};
+use chrono::{DateTime, Utc};
+use jangteo_domain::cancellation::{CancelReason, CancelRefusal, Cancellation, Occasion, cancel};
 use jangteo_domain::order::WrongStatus;
-use jangteo_domain::{
-    CouponCode, CouponId, Money, Order, OrderId, ProductId, RepositoryError, UserCoupon, UserId,
-};
+use jangteo_domain::{Money, Order, OrderId, RepositoryError, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::StockLeft;
@@ -15,7 +14,10 @@ use crate::idempotency::Fingerprint;
 use crate::ids::Sequence;
 use crate::operation::{Operation, Outcome, Work};
 use crate::outbox::OutboxMessage;
+use crate::placed_orders;
 use crate::snapshot::{MoneyText, OrderSnapshot, StatusSnapshot, from_json, to_json};
+use crate::trail::{Administrator, TrailEntry, order_changed};
+use crate::unit_of_work::UnitOfWork;
 
 /// Stock, wallet, coupon, order, payment, ledger, sales figures and event change back together or not at all.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,11 +26,12 @@ pub struct CancelOrders;
 /// Cancel one order.
 #[derive(Debug, Clone)]
 pub struct Cancel {
-    /// The order as it was read, not locked. What has to be locked is known from it: its customer, products and coupon
-    /// never change. Where it stands does, and is looked at again.
+    /// The order as it was read, not locked.
     pub order: Order,
     /// Who asks: the customer or an administrator.
     pub by: UserId,
+    /// The administrator, if it is not the customer who asks.
+    pub administrator: Option<Administrator>,
     /// Why.
     pub reason: Option<CancelReason>,
 }
@@ -71,12 +74,18 @@ impl Operation for CancelOrders {
         work: &mut Work<'_>,
         commands: &[&Cancel],
     ) -> Result<Vec<Outcome<Self>>, RepositoryError> {
-        let mut returns = load(work, commands).await?;
-        let requests = commands.iter().map(|command| (command.order.id, command.reason.as_ref()));
-        let verdicts = cancel(&mut returns, requests, work.now);
+        let orders: Vec<&Order> = commands.iter().map(|command| &command.order).collect();
+        let mut placed = placed_orders::lock(work, &orders).await?;
+        let requests =
+            commands.iter().map(|command| (command.order.id, Occasion::Asked(command.reason.as_ref())));
+        let verdicts = cancel(&mut placed, requests, work.now);
         let cancelled: Vec<&Cancellation> = verdicts.iter().flatten().collect();
         if !cancelled.is_empty() {
-            store(work, &cancelled).await?;
+            store(work.uow, &cancelled, work.now).await?;
+        }
+        let traces = traces(commands, &verdicts);
+        if !traces.is_empty() {
+            work.uow.trail().append(&traces).await?;
         }
         Ok(verdicts.into_iter().map(|verdict| verdict.map(refund)).collect())
     }
@@ -89,6 +98,8 @@ impl Operation for CancelOrders {
                 balance: MoneyText(refund.balance),
             },
             Err(CancelRefusal::Status(WrongStatus(status))) => Record::Status((*status).into()),
+            // Nobody asks whether an order is overdue.
+            Err(CancelRefusal::NotOverdue) => return None,
             Err(CancelRefusal::BalanceTooLarge) => Record::BalanceTooLarge,
         }))
     }
@@ -104,76 +115,51 @@ impl Operation for CancelOrders {
     }
 }
 
-/// Locks what the orders touch, in the order that everybody locks: wallets, which are locked already, products, coupons,
-/// and the orders last.
-async fn load(work: &mut Work<'_>, commands: &[&Cancel]) -> Result<Returns, RepositoryError> {
-    let products: BTreeSet<ProductId> =
-        commands.iter().flat_map(|command| &command.order.lines).map(|line| line.product).collect();
-    let wallets = std::mem::take(&mut work.wallets);
-    let products = work.uow.products().lock_sold(&products).await?;
-    let held = lock_coupons(work, commands).await?;
-    let ids: BTreeSet<OrderId> = commands.iter().map(|command| command.order.id).collect();
-    let orders = work.uow.orders().lock_many(&ids).await?;
-    if !commands.iter().all(|command| is_the_same(&command.order, orders.get(&command.order.id))) {
-        return Err(RepositoryError::Conflict("an order is not the one that was read".into()));
-    }
-    let payments = work.uow.orders().payments(&ids).await?;
-    let held = held.into_iter().map(|held| (held.id, held)).collect();
-    Ok(Returns { orders, payments, wallets, products, held })
-}
-
-/// The customers' copies of the coupons that the orders used.
-async fn lock_coupons(work: &mut Work<'_>, commands: &[&Cancel]) -> Result<Vec<UserCoupon>, RepositoryError> {
-    let used: Vec<(UserId, &CouponCode)> = commands
-        .iter()
-        .filter_map(|command| Some((command.order.user, &command.order.coupon.as_ref()?.code)))
-        .collect();
-    if used.is_empty() {
-        return Ok(Vec::new());
-    }
-    let codes: BTreeSet<CouponCode> = used.iter().map(|(_, code)| (*code).clone()).collect();
-    let coupons = work.uow.coupons().find_many(&codes).await?;
-    let holders: BTreeSet<(UserId, CouponId)> =
-        used.iter().filter_map(|(user, code)| Some((*user, coupons.get(*code)?.id))).collect();
-    let held = work.uow.coupons().lock_held(&holders).await?;
-    Ok(held.into_values().collect())
-}
-
-/// Whether all that was locked for an order is what it needs: nothing of it has changed but where it stands.
-fn is_the_same(read: &Order, locked: Option<&Order>) -> bool {
-    locked.is_some_and(|locked| {
-        Order { status: locked.status, events: locked.events, ..read.clone() } == *locked
-    })
-}
-
-async fn store(work: &mut Work<'_>, cancelled: &[&Cancellation]) -> Result<(), RepositoryError> {
+/// Writes down what was taken back.
+pub(crate) async fn store(
+    uow: &mut dyn UnitOfWork,
+    cancelled: &[&Cancellation],
+    now: DateTime<Utc>,
+) -> Result<(), RepositoryError> {
     let orders: Vec<Order> = cancelled.iter().map(|cancelled| cancelled.order.clone()).collect();
     let payments: Vec<_> = cancelled.iter().map(|cancelled| cancelled.payment.clone()).collect();
     let ledger: Vec<_> = cancelled.iter().filter_map(|cancelled| cancelled.ledger.clone()).collect();
     let returned: Vec<_> = cancelled.iter().flat_map(|cancelled| cancelled.returned.clone()).collect();
     let restorations: Vec<_> = cancelled.iter().filter_map(|cancelled| cancelled.restoration).collect();
+    let waited = cancelled.iter().filter(|cancelled| cancelled.was_held);
+    let waited: BTreeSet<OrderId> = waited.map(|cancelled| cancelled.order.id).collect();
     let events: Vec<_> =
         cancelled.iter().map(|cancelled| OutboxMessage::order_cancelled(cancelled)).collect();
-    work.uow.orders().advance(&orders, work.now).await?;
-    work.uow.orders().cancel_payments(&payments).await?;
+    uow.orders().advance(&orders, now).await?;
+    if !waited.is_empty() {
+        uow.orders().end_holds(&waited).await?;
+    }
+    uow.orders().change_payments(&payments).await?;
     if !ledger.is_empty() {
-        work.uow.wallets().post(&ledger).await?;
+        uow.wallets().post(&ledger).await?;
     }
-    work.uow.products().take_back(&returned).await?;
+    uow.products().post(&returned).await?;
     if !restorations.is_empty() {
-        work.uow.coupons().restore(&restorations).await?;
+        uow.coupons().restore(&restorations).await?;
     }
-    work.uow.outbox().append(&events).await
+    uow.outbox().append(&events).await
+}
+
+/// What administrators cancelled, for the trail.
+fn traces(commands: &[&Cancel], verdicts: &[Result<Cancellation, CancelRefusal>]) -> Vec<TrailEntry> {
+    let pairs = commands.iter().zip(verdicts);
+    pairs
+        .filter_map(|(command, verdict)| {
+            let (by, cancelled) = (command.administrator.as_ref()?, verdict.as_ref().ok()?);
+            let (before, after) = (&command.order, &cancelled.order);
+            Some(order_changed(by, CancelOrders::NAME, before, after, cancelled.payment.at))
+        })
+        .collect()
 }
 
 fn refund(cancellation: Cancellation) -> Refund {
-    let Cancellation { order, payment, returned, balance, .. } = cancellation;
-    let left = returned.iter().map(|returned| StockLeft {
-        product: returned.movement.product,
-        stock: returned.movement.stock_after,
-        decided: (payment.at, order.id),
-    });
-    let left = left.collect();
+    let Cancellation { order, returned, balance, .. } = cancellation;
+    let left = StockLeft::after(&returned, order.id);
     Refund { order, balance, left }
 }
 

@@ -13,20 +13,21 @@ use crate::ids::Sequence;
 use crate::operation::{Operation, Outcome, Work};
 use crate::outbox::OutboxMessage;
 use crate::snapshot::{OrderSnapshot, StatusSnapshot, from_json, to_json};
+use crate::trail::{Administrator, order_changed};
 
 /// Notes where orders are on their way to the customer, each step with its event.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FulfilOrders;
 
 /// Take an order one step further.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Fulfil {
     /// Which.
     pub order: OrderId,
     /// The step.
     pub step: Step,
     /// The administrator who says so.
-    pub by: UserId,
+    pub by: Administrator,
 }
 
 /// A step on the way to the customer.
@@ -36,6 +37,15 @@ pub enum Step {
     Ship,
     /// An order on its way arrives.
     Deliver,
+}
+
+impl Step {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ship => SHIP,
+            Self::Deliver => DELIVER,
+        }
+    }
 }
 
 /// Why an order was not taken a step further.
@@ -49,9 +59,13 @@ pub enum FulfilRefusal {
     Status(#[from] WrongStatus),
 }
 
+const SHIP: &str = "ship-order";
+const DELIVER: &str = "deliver-order";
+
 #[async_trait]
 impl Operation for FulfilOrders {
     const NAME: &'static str = "fulfil-order";
+    const KEY_SCOPES: &'static [&'static str] = &[SHIP, DELIVER];
     const IDS: Option<Sequence> = None;
 
     type Command = Fulfil;
@@ -65,11 +79,7 @@ impl Operation for FulfilOrders {
 
     /// Shipping is one thing and delivering another, though both are decided here.
     fn key_scope(fulfil: &Fulfil) -> (Option<UserId>, &'static str) {
-        let operation = match fulfil.step {
-            Step::Ship => "ship-order",
-            Step::Deliver => "deliver-order",
-        };
-        (Some(fulfil.by), operation)
+        (Some(fulfil.by.user), fulfil.step.name())
     }
 
     fn fingerprint(fulfil: &Fulfil) -> Fingerprint {
@@ -83,12 +93,13 @@ impl Operation for FulfilOrders {
     ) -> Result<Vec<Outcome<Self>>, RepositoryError> {
         let ids: BTreeSet<OrderId> = commands.iter().map(|command| command.order).collect();
         let mut orders = work.uow.orders().lock_many(&ids).await?;
-        let (mut changed, mut events) = (Vec::new(), Vec::new());
+        let (mut changed, mut events, mut traces) = (Vec::new(), Vec::new(), Vec::new());
         let outcomes = commands
             .iter()
             .map(|command| {
                 let order = orders.get_mut(&command.order).ok_or(FulfilRefusal::Unknown)?;
                 let (after, event) = advance(order, command.step, work.now)?;
+                traces.push(order_changed(&command.by, command.step.name(), order, &after, work.now));
                 order.clone_from(&after);
                 changed.push(after.clone());
                 events.push(event);
@@ -98,6 +109,7 @@ impl Operation for FulfilOrders {
         if !changed.is_empty() {
             work.uow.orders().advance(&changed, work.now).await?;
             work.uow.outbox().append(&events).await?;
+            work.uow.trail().append(&traces).await?;
         }
         Ok(outcomes)
     }

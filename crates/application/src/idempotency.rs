@@ -98,6 +98,28 @@ pub trait IdempotencyRepository: Send {
     async fn purge(&mut self, before: DateTime<Utc>, at_most: usize) -> Result<usize, RepositoryError>;
 }
 
+/// A request that was decided under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedRequest {
+    /// What was asked for: the scope of the key.
+    pub operation: String,
+    /// Its outcome, as the operation writes it down.
+    pub outcome: String,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+}
+
+/// Outcomes, for those who lost them.
+#[async_trait]
+pub trait IdempotencyQueries: Send + Sync {
+    /// What was decided under a key of this caller, in the order of the operations' names.
+    async fn decided(
+        &self,
+        caller: UserId,
+        key: IdempotencyKey,
+    ) -> Result<Vec<DecidedRequest>, RepositoryError>;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,10 +25,12 @@ use crate::clock::Clock;
 use crate::unit_of_work::UnitOfWork;
 
 mod expire_coupons;
+mod expire_orders;
 mod purge_events;
 mod purge_keys;
 
 pub use expire_coupons::ExpireCoupons;
+pub use expire_orders::ExpireOrders;
 pub use purge_events::PurgeEvents;
 pub use purge_keys::PurgeKeys;
 

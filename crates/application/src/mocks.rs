@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_domain::RepositoryError;
+use jangteo_domain::cart::{CartRepository, MockCartRepository};
+use jangteo_domain::catalogue::{CatalogueRepository, MockCatalogueRepository};
 use jangteo_domain::coupon::{CouponRepository, MockCouponRepository};
 use jangteo_domain::order::{MockOrderRepository, OrderRepository};
 use jangteo_domain::product::{MockProductRepository, ProductRepository};
+use jangteo_domain::store::{MockStoreRepository, StoreRepository};
 use jangteo_domain::user::{MockUserRepository, UserRepository};
 use jangteo_domain::wallet::{MockWalletRepository, WalletRepository};
 
@@ -24,8 +27,11 @@ use crate::unit_of_work::{Database, UnitOfWork};
 pub(crate) struct MockedUnitOfWork {
     pub(crate) users: MockUserRepository,
     pub(crate) wallets: MockWalletRepository,
+    pub(crate) stores: MockStoreRepository,
     pub(crate) products: MockProductRepository,
+    pub(crate) catalogue: MockCatalogueRepository,
     pub(crate) coupons: MockCouponRepository,
+    pub(crate) carts: MockCartRepository,
     pub(crate) orders: MockOrderRepository,
     pub(crate) outbox: MockOutboxRepository,
     pub(crate) idempotency: MockIdempotencyRepository,
@@ -44,12 +50,24 @@ impl UnitOfWork for MockedUnitOfWork {
         &mut self.wallets
     }
 
+    fn stores(&mut self) -> &mut dyn StoreRepository {
+        &mut self.stores
+    }
+
     fn products(&mut self) -> &mut dyn ProductRepository {
         &mut self.products
     }
 
+    fn catalogue(&mut self) -> &mut dyn CatalogueRepository {
+        &mut self.catalogue
+    }
+
     fn coupons(&mut self) -> &mut dyn CouponRepository {
         &mut self.coupons
+    }
+
+    fn carts(&mut self) -> &mut dyn CartRepository {
+        &mut self.carts
     }
 
     fn orders(&mut self) -> &mut dyn OrderRepository {

@@ -17,8 +17,12 @@ use crate::unit_of_work::{Database, UnitOfWork};
 pub trait Operation: Send + Sync + 'static {
     /// Names the operation in metrics and logs, and in idempotency keys unless [`Operation::key_scope`] differs.
     const NAME: &'static str;
+    /// Everything that [`Operation::key_scope`] names.
+    const KEY_SCOPES: &'static [&'static str] = &[Self::NAME];
     /// What the accepted commands need ids of, one each.
     const IDS: Option<Sequence>;
+    /// What else they need ids of, for parts of what they create: as many as [`Operation::parts`] says.
+    const PART_IDS: Option<Sequence> = None;
 
     /// What is asked for.
     type Command: Send + Sync + 'static;
@@ -33,6 +37,11 @@ pub trait Operation: Send + Sync + 'static {
     /// Where the command's key belongs: who asks, unless that is not a customer yet, and for what.
     fn key_scope(command: &Self::Command) -> (Option<UserId>, &'static str) {
         (Self::customer(command), Self::NAME)
+    }
+
+    /// How many ids of [`Operation::PART_IDS`] the command needs.
+    fn parts(_: &Self::Command) -> usize {
+        0
     }
 
     /// A hash over everything that the command asks for.
@@ -64,6 +73,8 @@ pub struct Work<'a> {
     pub wallets: BTreeMap<UserId, Wallet>,
     /// Ids of [`Operation::IDS`], at least one for each command.
     pub ids: std::vec::IntoIter<i64>,
+    /// Ids of [`Operation::PART_IDS`], as many as the commands need.
+    pub part_ids: std::vec::IntoIter<i64>,
     /// The time at which everything in the batch happens.
     pub now: DateTime<Utc>,
 }
@@ -147,10 +158,9 @@ impl<O: Operation> Executor<O> {
         &self,
         submissions: &[&Submission<O::Command>],
     ) -> Result<(Vec<Reply<O>>, Box<dyn UnitOfWork>), RepositoryError> {
-        let ids = match O::IDS {
-            Some(sequence) => self.ids.reserve(sequence, submissions.len()).await?,
-            None => Vec::new(),
-        };
+        let ids = self.reserve(O::IDS, submissions.len()).await?;
+        let parts = submissions.iter().map(|submission| O::parts(&submission.command)).sum();
+        let part_ids = self.reserve(O::PART_IDS, parts).await?;
         let mut uow = self.database.begin().await?;
         let customers: BTreeSet<UserId> =
             submissions.iter().filter_map(|submission| O::customer(&submission.command)).collect();
@@ -158,28 +168,42 @@ impl<O: Operation> Executor<O> {
             true => BTreeMap::new(),
             false => uow.wallets().lock_many(&customers).await?,
         };
-        let mut desk = Desk::<O>::open(submissions, &wallets);
+        let mut desk = Desk::<O>::open(submissions);
         let keys = desk.keys();
         if !keys.is_empty() {
             desk.recognise(&uow.idempotency().find_many(&keys).await?);
         }
+        desk.turn_away_strangers(&wallets);
         let (fresh, commands) = desk.fresh();
-        let mut work = Work { uow: uow.as_mut(), wallets, ids: ids.into_iter(), now: self.clock.now() };
+        let (ids, part_ids) = (ids.into_iter(), part_ids.into_iter());
+        let mut work = Work { uow: uow.as_mut(), wallets, ids, part_ids, now: self.clock.now() };
         if !commands.is_empty() {
             let outcomes = self.operation.decide(&mut work, &commands).await?;
             debug_assert_eq!(outcomes.len(), commands.len());
             desk.settle(&fresh, outcomes);
         }
-        let (now, unused) = (work.now, work.ids.collect());
-        if let Some(sequence) = O::IDS {
-            self.ids.give_back(sequence, unused);
-        }
+        let now = work.now;
+        self.give_back(O::IDS, work.ids);
+        self.give_back(O::PART_IDS, work.part_ids);
         let records = desk.records(&fresh, now);
         if !records.is_empty() {
             uow.idempotency().insert_many(&records).await?;
         }
         uow.flush().await?;
         Ok((desk.into_replies(), uow))
+    }
+
+    async fn reserve(&self, sequence: Option<Sequence>, count: usize) -> Result<Vec<i64>, RepositoryError> {
+        match sequence {
+            Some(sequence) if count > 0 => self.ids.reserve(sequence, count).await,
+            Some(_) | None => Ok(Vec::new()),
+        }
+    }
+
+    fn give_back(&self, sequence: Option<Sequence>, unused: std::vec::IntoIter<i64>) {
+        if let Some(sequence) = sequence {
+            self.ids.give_back(sequence, unused.collect());
+        }
     }
 }
 
@@ -194,15 +218,13 @@ struct Desk<'a, O: Operation> {
 }
 
 impl<'a, O: Operation> Desk<'a, O> {
-    fn open(submissions: &'a [&'a Submission<O::Command>], wallets: &BTreeMap<UserId, Wallet>) -> Self {
-        let mut replies: Vec<Option<Reply<O>>> = submissions.iter().map(|_| None).collect();
+    fn open(submissions: &'a [&'a Submission<O::Command>]) -> Self {
+        let replies = submissions.iter().map(|_| None).collect();
         let mut keyed = BTreeMap::new();
         for (index, submission) in submissions.iter().enumerate() {
-            let user = O::customer(&submission.command);
-            if let Some(unknown) = user.filter(|user| !wallets.contains_key(user)) {
-                replies[index] = Some(Err(WriteError::UnknownUser(unknown)));
-            } else if let Some(key) = submission.key.clone() {
+            if let Some(key) = submission.key.clone() {
                 let (user, operation) = O::key_scope(&submission.command);
+                debug_assert!(O::KEY_SCOPES.contains(&operation), "{operation} is among the scopes");
                 let key = ScopedKey { user, operation, key };
                 keyed.insert(index, (key, O::fingerprint(&submission.command)));
             }
@@ -230,6 +252,18 @@ impl<'a, O: Operation> Desk<'a, O> {
                 }
             } else {
                 first.insert(key, index);
+            }
+        }
+    }
+
+    /// Answers those who are not customers. After the keys were looked up: who has left since, perhaps with this very
+    /// request, still gets the answer that was given then.
+    fn turn_away_strangers(&mut self, wallets: &BTreeMap<UserId, Wallet>) {
+        for (index, submission) in self.submissions.iter().enumerate() {
+            let stranger = O::customer(&submission.command).filter(|user| !wallets.contains_key(user));
+            if let Some(unknown) = stranger.filter(|_| self.replies[index].is_none()) {
+                self.replies[index] = Some(Err(WriteError::UnknownUser(unknown)));
+                self.repeats.remove(&index);
             }
         }
     }

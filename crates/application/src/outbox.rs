@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use jangteo_domain::cancellation::{CancelReason, Cancellation};
+use jangteo_domain::cancellation::Cancellation;
 use jangteo_domain::coupon::UserCoupon;
-use jangteo_domain::{CouponCode, Order, RepositoryError};
+use jangteo_domain::payment::PaymentReason;
+use jangteo_domain::{CouponCode, Money, Order, RepositoryError};
 use serde::Serialize;
 use serde_json::json;
 
@@ -24,7 +25,7 @@ pub enum Aggregate {
 pub enum EventType {
     /// An order was paid.
     OrderPaid,
-    /// An order was cancelled, and what was paid for it refunded.
+    /// An order was cancelled, and what was paid for it, if anything, refunded.
     OrderCancelled,
     /// An order was handed to the carrier.
     OrderShipped,
@@ -101,10 +102,14 @@ pub struct OutboxMessage {
 }
 
 impl OutboxMessage {
-    /// An order was paid: the first event of every order that is paid at once.
+    /// An order was paid: its first event.
+    ///
+    /// # Panics
+    /// When it was not.
     #[must_use]
     pub fn order_paid(order: &Order) -> Self {
-        Self::of_order(EventType::OrderPaid, order, &OrderSnapshot::from(order), order.created_at)
+        let at = order.paid_at.expect("a paid order was paid at some time");
+        Self::of_order(EventType::OrderPaid, order, &OrderSnapshot::from(order), at)
     }
 
     /// An order was handed to the carrier.
@@ -128,8 +133,10 @@ impl OutboxMessage {
         let cancelled = Cancelled {
             order: OrderSnapshot::from(order),
             cancelled_at: Moment(payment.at),
-            refunded_amount: MoneyText(order.paid),
-            reason: payment.reason.as_ref().map(CancelReason::as_str),
+            refunded_amount: MoneyText(
+                cancellation.ledger.as_ref().map_or(Money::ZERO, |refund| refund.amount),
+            ),
+            reason: payment.reason.as_ref().map(PaymentReason::as_str),
         };
         Self::of_order(EventType::OrderCancelled, order, &cancelled, payment.at)
     }
@@ -311,15 +318,16 @@ pub trait Outbox: Send + Sync {
 #[cfg(test)]
 mod tests {
     use jangteo_domain::order::{OrderLine, OrderStatus};
-    use jangteo_domain::{Money, OrderId, Payment, ProductId, Quantity, UserId};
+    use jangteo_domain::{Money, OrderId, Payment, ProductId, Quantity, UserId, Wallet};
     use serde_json::Value;
 
     use super::*;
 
     fn paid() -> Order {
         let line = OrderLine {
-            product: ProductId(101),
+            sku: ProductId(101).into(),
             name: "Shirt".into(),
+            variant_name: None,
             unit_price: Money::from_minor(10_00),
             quantity: Quantity::new(1).unwrap(),
             subtotal: Money::from_minor(10_00),
@@ -334,6 +342,8 @@ mod tests {
             paid: Money::from_minor(10_00),
             coupon: None,
             created_at: DateTime::UNIX_EPOCH,
+            paid_at: Some(DateTime::UNIX_EPOCH),
+            held_until: None,
             events: 1,
         }
     }
@@ -354,19 +364,22 @@ mod tests {
     }
 
     fn cancelled(reason: Option<&str>) -> OutboxMessage {
-        let reason = reason.map(|reason| reason.parse().unwrap());
-        let payment = Payment::completed(OrderId(5551), Money::from_minor(10_00), DateTime::UNIX_EPOCH)
-            .cancel(reason, later())
-            .unwrap();
+        let reason = reason.map(|reason| PaymentReason::Said(reason.parse().unwrap()));
+        let amount = Money::from_minor(10_00);
+        let payment =
+            Payment::completed(OrderId(5551), amount, DateTime::UNIX_EPOCH).cancel(reason, later()).unwrap();
         let order = paid().cancel().unwrap();
-        let (ledger, returned, restoration) = (None, Vec::new(), None);
+        let mut wallet = Wallet { user: UserId(1), balance: Money::ZERO };
+        let ledger = wallet.refund(amount, order.id, later()).unwrap();
+        let (returned, restoration) = (Vec::new(), None);
         OutboxMessage::order_cancelled(&Cancellation {
             order,
             payment,
             ledger,
             returned,
             restoration,
-            balance: Money::ZERO,
+            was_held: false,
+            balance: wallet.balance,
         })
     }
 

@@ -1,14 +1,16 @@
-//! Placing orders that are paid at once from the wallet.
+//! Placing orders, to be paid at once from the wallet or later.
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use jangteo_domain::checkout::{Counter, Refusal, Sale, settle};
 use jangteo_domain::coupon::{CouponFault, Redemption};
-use jangteo_domain::product::OutOfStock;
+use jangteo_domain::order::{OrderStatus, Terms};
+use jangteo_domain::product::{NotSold, OutOfStock};
 use jangteo_domain::wallet::InsufficientBalance;
 use jangteo_domain::{
-    CouponCode, CouponId, Money, Order, OrderId, OrderRequest, ProductId, Quantity, RepositoryError, UserId,
+    CouponCode, CouponId, Money, Order, OrderId, OrderRequest, ProductId, Quantity, RepositoryError, Sku,
+    UserId, VariantId,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
@@ -27,7 +29,7 @@ pub struct PlaceOrders;
 /// What the customer gets for an accepted order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The order, paid.
+    /// The order: paid, or waiting for it.
     pub order: Order,
     /// The balance right after it.
     pub balance: Money,
@@ -49,9 +51,12 @@ impl Operation for PlaceOrders {
     }
 
     fn fingerprint(request: &OrderRequest) -> Fingerprint {
-        let lines: Vec<(i64, i64)> =
-            request.lines().iter().map(|(product, pieces)| (product.0, pieces.get())).collect();
-        Fingerprint::of(&(lines, request.coupon.as_ref().map(CouponCode::as_str)))
+        let lines: Vec<LineAsked> = request.lines().iter().map(LineAsked::from).collect();
+        let coupon = request.coupon.as_ref().map(CouponCode::as_str);
+        match request.terms {
+            Terms::Immediate => Fingerprint::of(&(lines, coupon)),
+            Terms::Deferred { .. } => Fingerprint::of(&(lines, coupon, "DEFERRED")),
+        }
     }
 
     async fn decide(
@@ -59,11 +64,11 @@ impl Operation for PlaceOrders {
         work: &mut Work<'_>,
         requests: &[&OrderRequest],
     ) -> Result<Vec<Outcome<Self>>, RepositoryError> {
-        let mut counter = load(work, requests).await?;
+        let mut counter = lay_out(work, requests.iter().copied()).await?;
         let verdicts =
             settle(&mut counter, requests.iter().copied(), &mut work.ids.by_ref().map(OrderId), work.now);
         let (outcomes, sales) = separate(verdicts);
-        if !sales.orders.is_empty() {
+        if !sales.is_empty() {
             store(work, sales).await?;
         }
         Ok(outcomes)
@@ -71,7 +76,7 @@ impl Operation for PlaceOrders {
 
     fn record(outcome: &Outcome<Self>) -> Option<String> {
         match outcome {
-            Err(refusal) if refusal.too_large => None,
+            Err(refusal) if refusal.too_large || refusal.names_no_variant() => None,
             outcome => Some(to_json(&Record::from(outcome))),
         }
     }
@@ -81,20 +86,38 @@ impl Operation for PlaceOrders {
     }
 }
 
-/// Locks what the requests touch, in the order that everybody locks.
-async fn load(work: &mut Work<'_>, requests: &[&OrderRequest]) -> Result<Counter, RepositoryError> {
-    let products: BTreeSet<ProductId> =
-        requests.iter().flat_map(|request| request.lines()).map(|&(product, _)| product).collect();
-    let codes: BTreeSet<CouponCode> = requests.iter().filter_map(|request| request.coupon.clone()).collect();
+/// A line in a fingerprint. Without a variant it is what it was when there were none: a retry may meet a newer version.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum LineAsked {
+    Product(i64, i64),
+    Variant(i64, i64, i64),
+}
+
+impl From<&(Sku, Quantity)> for LineAsked {
+    fn from((sku, pieces): &(Sku, Quantity)) -> Self {
+        match sku.variant {
+            None => Self::Product(sku.product.0, pieces.get()),
+            Some(variant) => Self::Variant(sku.product.0, pieces.get(), variant.0),
+        }
+    }
+}
+
+/// Locks what the requests touch, in the order that everybody locks, and lays it out on the counter.
+pub(crate) async fn lay_out<'a>(
+    work: &mut Work<'_>,
+    requests: impl Iterator<Item = &'a OrderRequest> + Clone + Send,
+) -> Result<Counter, RepositoryError> {
+    let skus: BTreeSet<Sku> = requests.clone().flat_map(OrderRequest::lines).map(|&(sku, _)| sku).collect();
+    let codes: BTreeSet<CouponCode> = requests.clone().filter_map(|request| request.coupon.clone()).collect();
     let wallets = std::mem::take(&mut work.wallets);
-    let products = work.uow.products().lock_many(&products).await?;
+    let products = work.uow.products().lock_many(&skus).await?;
     let mut counter = Counter { wallets, products, ..Counter::default() };
     if codes.is_empty() {
         return Ok(counter);
     }
     counter.coupons = work.uow.coupons().find_many(&codes).await?;
     let holders: BTreeSet<(UserId, CouponId)> = requests
-        .iter()
         .filter_map(|request| Some((request.user, counter.coupons.get(request.coupon.as_ref()?)?.id)))
         .collect();
     if !holders.is_empty() {
@@ -105,7 +128,7 @@ async fn load(work: &mut Work<'_>, requests: &[&OrderRequest]) -> Result<Counter
 
 /// The rows that a batch of sales comes to, by the table they go to.
 #[derive(Default)]
-struct Sales {
+pub(crate) struct Sales {
     orders: Vec<Order>,
     payments: Vec<jangteo_domain::Payment>,
     ledger: Vec<jangteo_domain::wallet::LedgerEntry>,
@@ -116,60 +139,73 @@ struct Sales {
 
 fn separate(verdicts: Vec<Result<Sale, Refusal>>) -> (Vec<Outcome<PlaceOrders>>, Sales) {
     let mut sales = Sales::default();
-    let outcomes = verdicts
-        .into_iter()
-        .map(|verdict| {
-            verdict.map(|sale| {
-                sales.events.push(OutboxMessage::order_paid(&sale.order));
-                let decided = (sale.order.created_at, sale.order.id);
-                let left = sale.movements.iter().map(|movement| StockLeft {
-                    product: movement.product,
-                    stock: movement.stock_after,
-                    decided,
-                });
-                let left = left.collect();
-                sales.orders.push(sale.order.clone());
-                sales.payments.push(sale.payment);
-                sales.ledger.extend(sale.ledger);
-                sales.movements.extend(sale.movements);
-                sales.redemptions.extend(sale.redemption);
-                Receipt { order: sale.order, balance: sale.balance, left }
-            })
-        })
-        .collect();
+    let outcomes = verdicts.into_iter().map(|verdict| verdict.map(|sale| sales.enter(sale))).collect();
     (outcomes, sales)
 }
 
+impl Sales {
+    /// Notes what has to be written of a sale, and says what the customer gets.
+    pub(crate) fn enter(&mut self, sale: Sale) -> Receipt {
+        let left = StockLeft::after(&sale.movements, sale.order.id);
+        if sale.order.status == OrderStatus::Paid {
+            self.events.push(OutboxMessage::order_paid(&sale.order));
+        }
+        self.orders.push(sale.order.clone());
+        self.payments.push(sale.payment);
+        self.ledger.extend(sale.ledger);
+        self.movements.extend(sale.movements);
+        self.redemptions.extend(sale.redemption);
+        Receipt { order: sale.order, balance: sale.balance, left }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+}
+
 /// Orders first: everything else refers to them.
-async fn store(work: &mut Work<'_>, sales: Sales) -> Result<(), RepositoryError> {
+pub(crate) async fn store(work: &mut Work<'_>, sales: Sales) -> Result<(), RepositoryError> {
     work.uow.orders().insert_many(&sales.orders).await?;
-    work.uow.orders().pay_many(&sales.payments).await?;
+    work.uow.orders().insert_payments(&sales.payments).await?;
     if !sales.ledger.is_empty() {
         work.uow.wallets().post(&sales.ledger).await?;
     }
-    work.uow.products().sell(&sales.movements).await?;
+    work.uow.products().post(&sales.movements).await?;
     if !sales.redemptions.is_empty() {
         work.uow.coupons().redeem(&sales.redemptions).await?;
     }
-    work.uow.outbox().append(&sales.events).await
+    if !sales.events.is_empty() {
+        work.uow.outbox().append(&sales.events).await?;
+    }
+    Ok(())
 }
 
 /// How an outcome is written down.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Record {
+pub(crate) enum Record {
     Placed { order: OrderSnapshot, balance: MoneyText },
     Refused(RefusalRecord),
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RefusalRecord {
+pub(crate) struct RefusalRecord {
     unknown_user: bool,
     unknown_products: Vec<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unknown_variants: Vec<(i64, i64)>,
     coupon: Option<FaultRecord>,
-    shortages: Vec<(i64, i64, i64)>,
+    shortages: Vec<ShortageRecord>,
     balance: Option<(MoneyText, MoneyText)>,
+}
+
+/// Of a product, or of a variant: what, pieces asked for, pieces left.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum ShortageRecord {
+    Product(i64, i64, i64),
+    Variant((i64, i64), i64, i64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -192,6 +228,11 @@ impl From<&Outcome<PlaceOrders>> for Record {
             Err(refusal) => Self::Refused(RefusalRecord {
                 unknown_user: refusal.unknown_user,
                 unknown_products: refusal.unknown_products.iter().map(|product| product.0).collect(),
+                unknown_variants: refusal
+                    .not_sold
+                    .iter()
+                    .filter_map(|(sku, _)| Some((sku.product.0, sku.variant?.0)))
+                    .collect(),
                 coupon: refusal.coupon.map(|fault| match fault {
                     CouponFault::Unknown => FaultRecord::Unknown,
                     CouponFault::NotHeld => FaultRecord::NotHeld,
@@ -199,11 +240,7 @@ impl From<&Outcome<PlaceOrders>> for Record {
                     CouponFault::Expired => FaultRecord::Expired,
                     CouponFault::BelowMinimum { minimum } => FaultRecord::BelowMinimum(MoneyText(minimum)),
                 }),
-                shortages: refusal
-                    .shortages
-                    .iter()
-                    .map(|short| (short.product.0, short.requested.get(), short.available))
-                    .collect(),
+                shortages: refusal.shortages.iter().map(ShortageRecord::from).collect(),
                 balance: refusal.balance.map(|short| (MoneyText(short.required), MoneyText(short.available))),
             }),
         }
@@ -216,8 +253,11 @@ impl TryFrom<Record> for Outcome<PlaceOrders> {
     fn try_from(record: Record) -> Result<Self, serde_json::Error> {
         let refusal = match record {
             Record::Placed { order, balance } => {
-                // Its first event told that it was paid.
-                let order = order.into_order(1)?;
+                let mut order = order.into_order(0)?;
+                if order.status == OrderStatus::Paid {
+                    // Its first event told that it was paid, at once.
+                    (order.events, order.paid_at) = (1, Some(order.created_at));
+                }
                 return Ok(Ok(Receipt { order, balance: balance.0, left: Vec::new() }));
             }
             Record::Refused(refusal) => refusal,
@@ -225,6 +265,11 @@ impl TryFrom<Record> for Outcome<PlaceOrders> {
         Ok(Err(Refusal {
             unknown_user: refusal.unknown_user,
             unknown_products: refusal.unknown_products.into_iter().map(ProductId).collect(),
+            not_sold: refusal
+                .unknown_variants
+                .into_iter()
+                .map(|(product, variant)| (variant_of(product, variant), NotSold::UnknownVariant))
+                .collect(),
             too_large: false,
             coupon: refusal.coupon.map(|fault| match fault {
                 FaultRecord::Unknown => CouponFault::Unknown,
@@ -233,18 +278,42 @@ impl TryFrom<Record> for Outcome<PlaceOrders> {
                 FaultRecord::Expired => CouponFault::Expired,
                 FaultRecord::BelowMinimum(minimum) => CouponFault::BelowMinimum { minimum: minimum.0 },
             }),
-            shortages: refusal
-                .shortages
-                .into_iter()
-                .map(|(product, requested, available)| {
-                    let requested = Quantity::new(requested).map_err(serde_json::Error::custom)?;
-                    Ok(OutOfStock { product: ProductId(product), requested, available })
-                })
-                .collect::<Result<_, serde_json::Error>>()?,
+            shortages: refusal.shortages.into_iter().map(OutOfStock::try_from).collect::<Result<_, _>>()?,
             balance: refusal.balance.map(|(required, available)| InsufficientBalance {
                 required: required.0,
                 available: available.0,
             }),
         }))
+    }
+}
+
+fn variant_of(product: i64, variant: i64) -> Sku {
+    Sku { product: ProductId(product), variant: Some(VariantId(variant)) }
+}
+
+impl From<&OutOfStock> for ShortageRecord {
+    fn from(short: &OutOfStock) -> Self {
+        let OutOfStock { sku, requested, available } = *short;
+        match sku.variant {
+            None => Self::Product(sku.product.0, requested.get(), available),
+            Some(variant) => Self::Variant((sku.product.0, variant.0), requested.get(), available),
+        }
+    }
+}
+
+impl TryFrom<ShortageRecord> for OutOfStock {
+    type Error = serde_json::Error;
+
+    fn try_from(record: ShortageRecord) -> Result<Self, serde_json::Error> {
+        let (sku, requested, available) = match record {
+            ShortageRecord::Product(product, requested, available) => {
+                (ProductId(product).into(), requested, available)
+            }
+            ShortageRecord::Variant((product, variant), requested, available) => {
+                (variant_of(product, variant), requested, available)
+            }
+        };
+        let requested = Quantity::new(requested).map_err(serde_json::Error::custom)?;
+        Ok(Self { sku, requested, available })
     }
 }

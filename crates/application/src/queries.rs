@@ -1,13 +1,19 @@
 //! Reading without a transaction.
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use jangteo_domain::cart::CartView;
 use jangteo_domain::coupon::UserCouponState;
 use jangteo_domain::order::OrderStatus;
+use jangteo_domain::payment::PaymentStatus;
 use jangteo_domain::wallet::LedgerKind;
 use jangteo_domain::{
     Coupon, CouponCode, CouponId, Money, Order, OrderId, ProductId, RepositoryError, StoreId, User, UserId,
-    Wallet,
+    VariantId, Wallet,
 };
 
 /// Which page of a list.
@@ -52,9 +58,40 @@ pub enum Direction {
     Descending,
 }
 
+/// Words, all of which are in the name or the description of what is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Search(Arc<BTreeSet<String>>);
+
+impl Search {
+    /// The words of a text, in whatever order they stand; nothing if there are none.
+    #[must_use]
+    pub fn words_of(text: &str) -> Option<Self> {
+        let words: BTreeSet<String> = text.split_whitespace().map(str::to_owned).collect();
+        (!words.is_empty()).then(|| Self(Arc::new(words)))
+    }
+
+    /// The words.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<&str> = self.words().collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
 /// Which products to list. Only those on sale are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ProductList {
+    /// What to look for.
+    pub search: Option<Search>,
+    /// Those of this store.
+    pub store: Option<StoreId>,
+    /// Those that are in stock, or those that are not.
+    pub in_stock: Option<bool>,
     /// Which page.
     pub page: PageRequest,
     /// Sorted by what.
@@ -63,7 +100,7 @@ pub struct ProductList {
     pub direction: Direction,
 }
 
-/// A product on sale.
+/// A product on sale, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProductView {
     /// Identity.
@@ -74,16 +111,40 @@ pub struct ProductView {
     pub store_name: String,
     /// Name.
     pub name: String,
-    /// Description.
-    pub description: String,
-    /// Price of one piece.
+    /// Price of one piece; of a product with variants the lowest of them.
     pub price: Money,
-    /// Pieces left.
+    /// Pieces left, those of its variants together.
     pub stock: i64,
     /// Pieces sold so far.
     pub sales_volume: i64,
     /// When it came into the catalogue.
     pub created_at: DateTime<Utc>,
+}
+
+/// A product on sale with all that is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductDetail {
+    /// What lists show of it.
+    pub product: ProductView,
+    /// Description.
+    pub description: String,
+    /// Where its pictures are, in sequence.
+    pub images: Vec<String>,
+    /// What it is sold as, by ascending ids; nothing if it is sold as such.
+    pub variants: Vec<VariantView>,
+}
+
+/// A variant on sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariantView {
+    /// Identity.
+    pub id: VariantId,
+    /// Name.
+    pub name: String,
+    /// Price of one piece.
+    pub price: Money,
+    /// Pieces left.
+    pub stock: i64,
 }
 
 /// A product that sold well.
@@ -115,7 +176,7 @@ pub trait CatalogueQueries: Send + Sync {
     async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError>;
 
     /// One product on sale.
-    async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError>;
+    async fn product(&self, id: ProductId) -> Result<Option<ProductDetail>, RepositoryError>;
 
     /// The `limit` products on sale that sold most pieces in the last `days` days, reaching back to the hour that
     /// contains the beginning.
@@ -198,6 +259,40 @@ pub struct CouponHistoryLine {
     pub at: DateTime<Utc>,
 }
 
+/// A payment, and all that happened to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentView {
+    /// The order.
+    pub order: OrderId,
+    /// What was paid, or is to be.
+    pub amount: Money,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// Why the last attempt came to nothing, if it did.
+    pub failure_reason: Option<String>,
+    /// When it was started.
+    pub created_at: DateTime<Utc>,
+    /// When it was made.
+    pub paid_at: Option<DateTime<Utc>>,
+    /// When it was refunded.
+    pub cancelled_at: Option<DateTime<Utc>>,
+    /// What happened, the first first.
+    pub history: Vec<PaymentStep>,
+}
+
+/// Something that happened to a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentStep {
+    /// Where it stood.
+    pub from: PaymentStatus,
+    /// Where it stands since.
+    pub to: PaymentStatus,
+    /// Why, if that was said.
+    pub reason: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
 /// What belongs to one customer.
 #[async_trait]
 pub trait CustomerQueries: Send + Sync {
@@ -220,6 +315,9 @@ pub trait CustomerQueries: Send + Sync {
         page: PageRequest,
     ) -> Result<Page<CouponHistoryLine>, RepositoryError>;
 
+    /// The customer's cart, at today's prices; an empty one for an unknown customer.
+    async fn cart(&self, user: UserId) -> Result<CartView, RepositoryError>;
+
     /// The customer's orders, latest first.
     async fn orders(
         &self,
@@ -230,6 +328,9 @@ pub trait CustomerQueries: Send + Sync {
 
     /// One order, whoever placed it.
     async fn order(&self, order: OrderId) -> Result<Option<Order>, RepositoryError>;
+
+    /// The payment of an order, whoever placed it.
+    async fn payment(&self, order: OrderId) -> Result<Option<PaymentView>, RepositoryError>;
 }
 
 /// Whether the database answers.
@@ -237,4 +338,17 @@ pub trait CustomerQueries: Send + Sync {
 pub trait Readiness: Send + Sync {
     /// Asks it something trivial.
     async fn check(&self) -> Result<(), RepositoryError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_words_are_the_same_search() {
+        let search = |text: &str| Search::words_of(text).map(|search| search.to_string());
+        assert_eq!(search("  면\t티셔츠 면 "), Some("면 티셔츠".to_owned()));
+        assert_eq!(Search::words_of("b a"), Search::words_of("a b"));
+        assert_eq!(search(" \n "), None);
+    }
 }

@@ -3,13 +3,15 @@
 //! It could not be an [`Operation`](crate::Operation): after an incident there may be millions, and one transaction for
 //! all of them would keep purchases waiting. So it goes in parts, each a unit of work, and the outcome is written down
 //! under the caller's key with the last of them. Should it break off in between, the rest waits for whoever asks again;
-//! no part does harm when it is done twice, since the platform drops the events that it has.
+//! no part does harm when it is done twice, since the platform drops the events that it has. Who asked for what is on the
+//! trail with the first part that delivers any again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jangteo_domain::{RepositoryError, UserId};
+use chrono::{DateTime, Utc};
+use jangteo_domain::RepositoryError;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -20,6 +22,7 @@ use crate::operation::{Submission, WriteError};
 use crate::outbox::EventStatus;
 use crate::outbox_queries::{OutboxQueries, Period};
 use crate::snapshot::{Moment, from_json, to_json};
+use crate::trail::{Administrator, Subject, TrailEntry};
 use crate::unit_of_work::{Database, UnitOfWork};
 
 /// How many events a unit of work takes: it is over in well under a second.
@@ -28,6 +31,10 @@ const PART: usize = 500;
 const ATTEMPTS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+const RETRY_ONE: &str = "retry-event";
+const RETRY: &str = "retry-events";
+const RESEND: &str = "resend-events";
 
 /// Which events are to be delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +50,30 @@ pub enum Redelivery {
 }
 
 impl Redelivery {
+    /// What it is called in idempotency keys.
+    pub const KEY_SCOPES: [&'static str; 3] = [RETRY_ONE, RETRY, RESEND];
+
+    /// Whether a key of this scope was for one event.
+    #[must_use]
+    pub fn is_of_one_event(scope: &str) -> bool {
+        scope == RETRY_ONE
+    }
+
     /// Names it in idempotency keys and logs.
     fn name(self) -> &'static str {
         match self {
-            Self::Event(_) => "retry-event",
-            Self::Failed | Self::Dead => "retry-events",
-            Self::Sent(_) => "resend-events",
+            Self::Event(_) => RETRY_ONE,
+            Self::Failed | Self::Dead => RETRY,
+            Self::Sent(_) => RESEND,
         }
+    }
+
+    /// Reads an outcome that was written down under a key.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn replay(record: &str) -> Result<Redelivered, serde_json::Error> {
+        from_json(record)
     }
 
     fn fingerprint(self) -> Fingerprint {
@@ -69,6 +93,42 @@ impl Redelivery {
             Self::Dead => &[EventStatus::Dead],
             Self::Sent(_) => &[EventStatus::Sent],
         }
+    }
+
+    /// What the trail says of it.
+    fn entry(self, by: &Administrator, events: usize, now: DateTime<Utc>) -> TrailEntry {
+        let (id, asked) = match self {
+            Self::Event(id) => (id, AskedSnapshot { events, ..AskedSnapshot::default() }),
+            Self::Failed => (EVERY, AskedSnapshot::all_that_are(EventStatus::Failed, events)),
+            Self::Dead => (EVERY, AskedSnapshot::all_that_are(EventStatus::Dead, events)),
+            Self::Sent(Period { from, to }) => {
+                let (from, to) = (Some(Moment(from)), Some(Moment(to)));
+                (EVERY, AskedSnapshot { from, to, events, status: None })
+            }
+        };
+        TrailEntry::new(by, self.name(), (Subject::Event, id), (None, Some(&asked)), now)
+    }
+}
+
+/// In the place of an event's id: many were asked for.
+const EVERY: i64 = 0;
+
+/// What was asked for, and how many events that were.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AskedSnapshot {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<Moment>,
+    events: usize,
+}
+
+impl AskedSnapshot {
+    fn all_that_are(status: EventStatus, events: usize) -> Self {
+        Self { status: Some(status.name()), events, ..Self::default() }
     }
 }
 
@@ -112,12 +172,12 @@ impl Redeliverer {
     /// [`WriteError`]; unless nothing was executed, asking again does the rest.
     pub async fn redeliver(
         &self,
-        caller: UserId,
+        by: Administrator,
         asked: Submission<Redelivery>,
     ) -> Result<RedeliveryAnswer, WriteError> {
         let parts = Arc::clone(&self.parts);
         let operation = asked.command.name();
-        let answer = self.home.spawn(async move { parts.redeliver(caller, asked).await }).await;
+        let answer = self.home.spawn(async move { parts.redeliver(&by, asked).await }).await;
         let answer = answer.unwrap_or_else(|panic| Err(Failure::At(RepositoryError::Backend(panic.into()))));
         answer.map_err(|failure| {
             if let Failure::At(cause) | Failure::Halfway(cause) = &failure {
@@ -161,6 +221,17 @@ impl From<Failure> for WriteError {
 /// A key and what was asked for under it.
 type Keyed = (ScopedKey, Fingerprint);
 
+/// What is done in one unit of work.
+struct Part<'a> {
+    ids: &'a [i64],
+    /// What the parts before it came to.
+    done: u64,
+    /// For the trail: the first part that delivers any again leaves it there.
+    entry: &'a TrailEntry,
+    /// The last part has it.
+    keyed: Option<&'a Keyed>,
+}
+
 struct Parts {
     database: Arc<dyn Database>,
     outbox: Arc<dyn OutboxQueries>,
@@ -170,11 +241,11 @@ struct Parts {
 impl Parts {
     async fn redeliver(
         &self,
-        caller: UserId,
+        by: &Administrator,
         asked: Submission<Redelivery>,
     ) -> Result<RedeliveryAnswer, Failure> {
         let Submission { command, key } = asked;
-        let scoped = |key| ScopedKey { user: Some(caller), operation: command.name(), key };
+        let scoped = |key| ScopedKey { user: Some(by.user), operation: command.name(), key };
         let keyed = key.map(|key| (scoped(key), command.fingerprint()));
         if let Some(outcome) = patiently(|| self.known(keyed.as_ref())).await? {
             return Ok(RedeliveryAnswer { outcome, replayed: true });
@@ -182,11 +253,14 @@ impl Parts {
         let ids = patiently(|| self.ids(command)).await?;
         // There is a last part, if an empty one: it has the key.
         let last = ids.len().saturating_sub(1) / PART * PART;
+        let entry = command.entry(by, ids.len(), self.clock.now());
         let mut done = 0;
-        for part in ids[..last].chunks(PART) {
-            done = self.write(command, part, done, None).await?.unwrap_or(done);
+        for ids in ids[..last].chunks(PART) {
+            let part = Part { ids, done, entry: &entry, keyed: None };
+            done = self.write(command, &part).await?.unwrap_or(done);
         }
-        match self.write(command, &ids[last..], done, keyed.as_ref()).await {
+        let part = Part { ids: &ids[last..], done, entry: &entry, keyed: keyed.as_ref() };
+        match self.write(command, &part).await {
             // Somebody was first with the same key.
             Err(Failure::At(RepositoryError::Conflict(conflict))) => {
                 match self.known(keyed.as_ref()).await? {
@@ -219,18 +293,11 @@ impl Parts {
         }
     }
 
-    /// Writes a part. `done` is what those before it came to.
-    async fn write(
-        &self,
-        command: Redelivery,
-        part: &[i64],
-        done: u64,
-        keyed: Option<&Keyed>,
-    ) -> Result<Redelivered, Failure> {
-        let written = patiently(|| self.try_to_write(command, part, done, keyed)).await;
+    async fn write(&self, command: Redelivery, part: &Part<'_>) -> Result<Redelivered, Failure> {
+        let written = patiently(|| self.try_to_write(command, part)).await;
         written.map_err(|failure| match failure {
             Failure::At(error @ (RepositoryError::Transient(_) | RepositoryError::Backend(_)))
-                if done > 0 =>
+                if part.done > 0 =>
             {
                 Failure::Halfway(error)
             }
@@ -238,13 +305,7 @@ impl Parts {
         })
     }
 
-    async fn try_to_write(
-        &self,
-        command: Redelivery,
-        part: &[i64],
-        done: u64,
-        keyed: Option<&Keyed>,
-    ) -> Result<Redelivered, Failure> {
+    async fn try_to_write(&self, command: Redelivery, part: &Part<'_>) -> Result<Redelivered, Failure> {
         let mut uow = self.database.begin().await?;
         let now = self.clock.now();
         let status = match command {
@@ -255,9 +316,15 @@ impl Parts {
             // It may come yet, and the key is good for it then.
             Some(None) => return Ok(Err(RedeliveryRefusal::Unknown)),
             Some(Some(EventStatus::Sent)) => Err(RedeliveryRefusal::Sent),
-            _ => Ok(done + uow.outbox().deliver_again(part, command.only(), now).await? as u64),
+            _ => {
+                let again = uow.outbox().deliver_again(part.ids, command.only(), now).await?;
+                if again > 0 && part.done == 0 {
+                    uow.trail().append(std::slice::from_ref(part.entry)).await?;
+                }
+                Ok(part.done + again as u64)
+            }
         };
-        if let Some((key, fingerprint)) = keyed {
+        if let Some((key, fingerprint)) = part.keyed {
             let (fingerprint, outcome) = (fingerprint.clone(), to_json(&outcome));
             let record = IdempotencyRecord { fingerprint, outcome, at: now };
             uow.idempotency().insert_many(&[(key.clone(), record)]).await?;

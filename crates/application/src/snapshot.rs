@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use jangteo_domain::coupon::Discount;
 use jangteo_domain::order::{AppliedCoupon, Order, OrderLine, OrderStatus};
-use jangteo_domain::{Money, OrderId, ProductId, Quantity, UserCouponId, UserId};
+use jangteo_domain::{Money, OrderId, ProductId, Quantity, Sku, UserCouponId, UserId, VariantId};
 use rust_decimal::Decimal;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -94,6 +94,10 @@ pub(crate) struct OrderSnapshot {
     paid_amount: MoneyText,
     applied_coupon: Option<CouponSnapshot>,
     created_at: Moment,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paid_at: Option<Moment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held_until: Option<Moment>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -134,7 +138,11 @@ impl From<StatusSnapshot> for OrderStatus {
 #[serde(rename_all = "camelCase")]
 struct LineSnapshot {
     product_id: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    variant_id: Option<i64>,
     name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    variant_name: Option<String>,
     unit_price: MoneyText,
     qty: i64,
     subtotal: MoneyText,
@@ -162,6 +170,8 @@ impl From<&Order> for OrderSnapshot {
                 code: coupon.code.to_string(),
             }),
             created_at: Moment(order.created_at),
+            paid_at: order.paid_at.map(Moment),
+            held_until: order.held_until.map(Moment),
         }
     }
 }
@@ -169,8 +179,10 @@ impl From<&Order> for OrderSnapshot {
 impl From<&OrderLine> for LineSnapshot {
     fn from(line: &OrderLine) -> Self {
         Self {
-            product_id: line.product.0,
+            product_id: line.sku.product.0,
+            variant_id: line.sku.variant.map(|variant| variant.0),
             name: line.name.clone(),
+            variant_name: line.variant_name.clone(),
             unit_price: MoneyText(line.unit_price),
             qty: line.quantity.get(),
             subtotal: MoneyText(line.subtotal),
@@ -200,6 +212,8 @@ impl OrderSnapshot {
                 })
                 .transpose()?,
             created_at: self.created_at.0,
+            paid_at: self.paid_at.map(|at| at.0),
+            held_until: self.held_until.map(|until| until.0),
             events,
         })
     }
@@ -210,8 +224,9 @@ impl TryFrom<LineSnapshot> for OrderLine {
 
     fn try_from(line: LineSnapshot) -> Result<Self, serde_json::Error> {
         Ok(Self {
-            product: ProductId(line.product_id),
+            sku: Sku { product: ProductId(line.product_id), variant: line.variant_id.map(VariantId) },
             name: line.name,
+            variant_name: line.variant_name,
             unit_price: line.unit_price.0,
             quantity: Quantity::new(line.qty).map_err(serde_json::Error::custom)?,
             subtotal: line.subtotal.0,

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use jangteo_domain::{RepositoryError, UserId};
+use jangteo_domain::{Order, RepositoryError, UserId};
 use serde::Serialize;
 
-use crate::snapshot::to_json;
+use crate::snapshot::{OrderSnapshot, to_json};
 
 /// An administrator, and the request with which they act.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +93,18 @@ impl TrailEntry {
         let (before, after) = (before.map(to_json), after.map(to_json));
         Self { by: by.clone(), action, subject, id, before, after, at }
     }
+}
+
+/// What an administrator did to an order.
+pub(crate) fn order_changed(
+    by: &Administrator,
+    action: &'static str,
+    before: &Order,
+    after: &Order,
+    at: DateTime<Utc>,
+) -> TrailEntry {
+    let states = (OrderSnapshot::from(before), OrderSnapshot::from(after));
+    TrailEntry::new(by, action, (Subject::Order, after.id.0), (Some(&states.0), Some(&states.1)), at)
 }
 
 /// Where the trail is written, within the transaction that it tells of.

@@ -2,9 +2,12 @@
 
 use async_trait::async_trait;
 use jangteo_domain::RepositoryError;
+use jangteo_domain::cart::CartRepository;
+use jangteo_domain::catalogue::CatalogueRepository;
 use jangteo_domain::coupon::CouponRepository;
 use jangteo_domain::order::OrderRepository;
 use jangteo_domain::product::ProductRepository;
+use jangteo_domain::store::StoreRepository;
 use jangteo_domain::user::UserRepository;
 use jangteo_domain::wallet::WalletRepository;
 
@@ -14,18 +17,24 @@ use crate::trail::TrailRepository;
 
 /// Repositories over one transaction. Dropping it rolls everything back.
 ///
-/// Lock order, everywhere: a job's lease, then wallets, then products, then coupons, then orders, each by
-/// ascending id.
+/// Lock order, everywhere: a job's lease, then wallets, then stores, then products, then variants, then coupons, then
+/// orders, each by ascending id.
 #[async_trait]
 pub trait UnitOfWork: Send {
     /// Customers.
     fn users(&mut self) -> &mut dyn UserRepository;
     /// Wallets and their ledger.
     fn wallets(&mut self) -> &mut dyn WalletRepository;
+    /// Stores.
+    fn stores(&mut self) -> &mut dyn StoreRepository;
     /// Products, stock movements and sales figures.
     fn products(&mut self) -> &mut dyn ProductRepository;
+    /// The same products as administrators change them, with their variants and pictures.
+    fn catalogue(&mut self) -> &mut dyn CatalogueRepository;
     /// Coupons and customers' copies of them.
     fn coupons(&mut self) -> &mut dyn CouponRepository;
+    /// What customers mean to order; guarded by their wallets.
+    fn carts(&mut self) -> &mut dyn CartRepository;
     /// Orders and payments.
     fn orders(&mut self) -> &mut dyn OrderRepository;
     /// Events for the data platform.

@@ -19,6 +19,14 @@ pub struct Stale {
 }
 
 impl Expected {
+    /// The versions, if they matter: what a fingerprint is made of.
+    pub(crate) fn versions(&self) -> Option<&[i32]> {
+        match self {
+            Self::Any => None,
+            Self::OneOf(versions) => Some(versions),
+        }
+    }
+
     /// Whether a change may be made to this version.
     ///
     /// # Errors

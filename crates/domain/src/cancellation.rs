@@ -1,20 +1,20 @@
-//! Taking sales back.
+//! Taking back what orders did, whether they were paid or wait for it.
 //!
 //! [`cancel`] is a pure function, the counterpart of [`crate::checkout::settle`]: whoever runs the shop loads (and locks)
-//! what the orders touch into [`Returns`], calls it, and stores the [`Cancellation`]s that come back. A refused request
+//! what the orders touch into [`PlacedOrders`], calls it, and stores the [`Cancellation`]s that come back. A refused request
 //! changes nothing and does not disturb its neighbours.
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
-use crate::coupon::{Restoration, UserCoupon, UserCouponState};
+use crate::coupon::{Restoration, UserCouponState};
 use crate::order::{Order, WrongStatus};
-use crate::payment::{Payment, PaymentChange};
-use crate::product::{Product, Returned};
-use crate::wallet::{LedgerEntry, Wallet};
-use crate::{Money, OrderId, ProductId, UserCouponId, UserId};
+use crate::payment::{PaymentChange, PaymentReason};
+use crate::placed_orders::PlacedOrders;
+use crate::product::{StockMovement, StockMovementKind};
+use crate::wallet::LedgerEntry;
+use crate::{Money, OrderId};
 
 /// Why an order is cancelled, in somebody's words: 1 to [`CancelReason::LONGEST`] characters, without surrounding white
 /// space and control characters.
@@ -50,19 +50,13 @@ impl FromStr for CancelReason {
     }
 }
 
-/// Everything that a list of cancellations touches, as it is now. Whatever an order in it refers to is in it too.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Returns {
-    /// The orders.
-    pub orders: BTreeMap<OrderId, Order>,
-    /// Their payments.
-    pub payments: BTreeMap<OrderId, Payment>,
-    /// The wallets of their customers.
-    pub wallets: BTreeMap<UserId, Wallet>,
-    /// What was sold, whether it is still on sale or not.
-    pub products: BTreeMap<ProductId, Product>,
-    /// The coupons that were used.
-    pub held: BTreeMap<UserCouponId, UserCoupon>,
+/// Why orders are cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion<'a> {
+    /// Somebody asked for it, perhaps saying why.
+    Asked(Option<&'a CancelReason>),
+    /// It was not paid in time.
+    Overdue,
 }
 
 /// An order that was cancelled, with everything that has to be stored with it.
@@ -72,12 +66,14 @@ pub struct Cancellation {
     pub order: Order,
     /// What happened to its payment.
     pub payment: PaymentChange,
-    /// What moved in the wallet; nothing when the order had cost nothing.
+    /// What moved in the wallet; nothing when nothing had been paid.
     pub ledger: Option<LedgerEntry>,
     /// What moved in the stocks, a movement a line.
-    pub returned: Vec<Returned>,
+    pub returned: Vec<StockMovement>,
     /// The coupon that was given back.
     pub restoration: Option<Restoration>,
+    /// Whether it had waited to be paid, and its pieces were held for it.
+    pub was_held: bool,
     /// The customer's balance right after it.
     pub balance: Money,
 }
@@ -88,6 +84,9 @@ pub enum CancelRefusal {
     /// It cannot be cancelled where it stands.
     #[error(transparent)]
     Status(#[from] WrongStatus),
+    /// It is not overdue.
+    #[error("there is still time to pay the order")]
+    NotOverdue,
     /// The refund would pass what can be counted.
     #[error("the balance would pass what can be counted")]
     BalanceTooLarge,
@@ -97,53 +96,71 @@ pub enum CancelRefusal {
 /// once: asked for again it is refused.
 ///
 /// # Panics
-/// When an order, or something that it refers to, is missing in `returns`.
+/// When an order, or something that it refers to, is missing in `placed`.
 pub fn cancel<'a>(
-    returns: &mut Returns,
-    requests: impl IntoIterator<Item = (OrderId, Option<&'a CancelReason>)>,
+    placed: &mut PlacedOrders,
+    requests: impl IntoIterator<Item = (OrderId, Occasion<'a>)>,
     now: DateTime<Utc>,
 ) -> Vec<Result<Cancellation, CancelRefusal>> {
-    requests.into_iter().map(|(order, reason)| returns.take_back(order, reason, now)).collect()
+    requests.into_iter().map(|(order, occasion)| take_back(placed, order, occasion, now)).collect()
 }
 
-impl Returns {
-    fn take_back(
-        &mut self,
-        id: OrderId,
-        reason: Option<&CancelReason>,
-        now: DateTime<Utc>,
-    ) -> Result<Cancellation, CancelRefusal> {
-        let order = self.orders[&id].clone().cancel()?;
-        let payment = self.payments.get_mut(&id).expect("a paid order has a payment");
-        let wallet = self.wallets.get_mut(&order.user).expect("a customer has a wallet");
-        let ledger = wallet.refund(payment.amount, id, now).map_err(|_| CancelRefusal::BalanceTooLarge)?;
-        // Nothing can be refused any more.
-        let balance = wallet.balance;
-        let sold_at = payment.paid_at.expect("a paid order was paid at some time");
-        let payment = payment.cancel(reason.cloned(), now).expect("a paid order has a completed payment");
-        let returned = self.put_back(&order, sold_at, now);
-        let restoration = self.restore(&order, now);
-        self.orders.insert(id, order.clone());
-        Ok(Cancellation { order, payment, ledger, returned, restoration, balance })
+fn take_back(
+    placed: &mut PlacedOrders,
+    id: OrderId,
+    occasion: Occasion<'_>,
+    now: DateTime<Utc>,
+) -> Result<Cancellation, CancelRefusal> {
+    let before = &placed.orders[&id];
+    let order = before.clone().cancel()?;
+    let held_until = before.held_until;
+    if occasion == Occasion::Overdue && held_until.is_none_or(|until| until > now) {
+        return Err(CancelRefusal::NotOverdue);
     }
+    let wallet = placed.wallets.get_mut(&order.user).expect("a customer has a wallet");
+    let payment = placed.payments.get_mut(&id).expect("an order has a payment");
+    let (ledger, payment, kind) = match payment.paid_at {
+        Some(sold_at) => {
+            let refund = wallet.refund(payment.amount, id, now);
+            // Nothing can be refused any more.
+            let refund = refund.map_err(|_| CancelRefusal::BalanceTooLarge)?;
+            let change = payment.cancel(said(occasion), now).expect("a paid order has a completed payment");
+            (refund, change, StockMovementKind::Return { sold_at })
+        }
+        None => {
+            let reason = said(occasion).unwrap_or(PaymentReason::OrderCancelled);
+            let change = payment.fail(reason, now).expect("an order that waits has no completed payment");
+            (None, change, StockMovementKind::Release)
+        }
+    };
+    let balance = wallet.balance;
+    let returned = placed.put_back(&order, kind, now);
+    let restoration = restore(placed, &order, now);
+    placed.orders.insert(id, order.clone());
+    Ok(Cancellation {
+        order,
+        payment,
+        ledger,
+        returned,
+        restoration,
+        was_held: held_until.is_some(),
+        balance,
+    })
+}
 
-    fn put_back(&mut self, order: &Order, sold_at: DateTime<Utc>, now: DateTime<Utc>) -> Vec<Returned> {
-        let lines = order.lines.iter();
-        lines
-            .map(|line| {
-                let product = self.products.get_mut(&line.product).expect("what was sold is there");
-                Returned { movement: product.put_back(line.quantity, order.id, now), sold_at }
-            })
-            .collect()
+fn said(occasion: Occasion<'_>) -> Option<PaymentReason> {
+    match occasion {
+        Occasion::Asked(words) => words.cloned().map(PaymentReason::Said),
+        Occasion::Overdue => Some(PaymentReason::HoldExpired),
     }
+}
 
-    fn restore(&mut self, order: &Order, now: DateTime<Utc>) -> Option<Restoration> {
-        let user_coupon = order.coupon.as_ref()?.user_coupon;
-        let held = self.held.get_mut(&user_coupon).expect("a coupon that was used is there");
-        held.restore(now).expect("the coupon of a paid order is used");
-        let expired = held.state == UserCouponState::Expired;
-        Some(Restoration { user_coupon, order: order.id, expired, at: now })
-    }
+fn restore(placed: &mut PlacedOrders, order: &Order, now: DateTime<Utc>) -> Option<Restoration> {
+    let user_coupon = order.coupon.as_ref()?.user_coupon;
+    let held = placed.held.get_mut(&user_coupon).expect("a coupon that was used is there");
+    held.restore(now).expect("the coupon of an order that stands is used");
+    let expired = held.state == UserCouponState::Expired;
+    Some(Restoration { user_coupon, order: order.id, expired, at: now })
 }
 
 #[cfg(test)]

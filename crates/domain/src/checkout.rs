@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::coupon::{Coupon, CouponCode, CouponFault, Redemption, UserCoupon};
-use crate::order::{AppliedCoupon, Order, OrderLine, OrderRequest, OrderStatus};
-use crate::product::{OutOfStock, Product, StockMovement};
+use crate::order::{AppliedCoupon, Order, OrderLine, OrderRequest, OrderStatus, Terms};
+use crate::product::{NotSold, OutOfStock, Product, Sku, StockMovement, StockMovementKind};
 use crate::wallet::{InsufficientBalance, LedgerEntry, Wallet};
 use crate::{CouponId, Money, OrderId, Payment, ProductId, UserId};
 
@@ -34,7 +34,7 @@ pub struct Sale {
     pub order: Order,
     /// Its payment.
     pub payment: Payment,
-    /// What moved in the wallet; nothing when the order cost nothing.
+    /// What moved in the wallet; nothing when the order cost nothing, or is to be paid later.
     pub ledger: Option<LedgerEntry>,
     /// What moved in the stocks, a movement a line.
     pub movements: Vec<StockMovement>,
@@ -51,6 +51,8 @@ pub struct Refusal {
     pub unknown_user: bool,
     /// Products that do not exist or are not on sale.
     pub unknown_products: Vec<ProductId>,
+    /// Products that are not sold as it was asked for.
+    pub not_sold: Vec<(Sku, NotSold)>,
     /// The price passes what can be counted.
     pub too_large: bool,
     /// The coupon's fault.
@@ -59,6 +61,14 @@ pub struct Refusal {
     pub shortages: Vec<OutOfStock>,
     /// The missing balance.
     pub balance: Option<InsufficientBalance>,
+}
+
+impl Refusal {
+    /// Whether a product that is sold as variants only was asked for without naming one.
+    #[must_use]
+    pub fn names_no_variant(&self) -> bool {
+        self.not_sold.iter().any(|(_, not_sold)| *not_sold == NotSold::VariantRequired)
+    }
 }
 
 /// What a request came to.
@@ -103,28 +113,33 @@ fn quote(counter: &Counter, request: &OrderRequest, now: DateTime<Utc>) -> Resul
     let mut refusal = Refusal::default();
     let mut lines = Vec::with_capacity(request.lines().len());
     let mut total = Money::ZERO;
-    for &(id, quantity) in request.lines() {
-        let Some(product) = counter.products.get(&id) else {
-            refusal.unknown_products.push(id);
+    for &(sku, quantity) in request.lines() {
+        let Some(product) = counter.products.get(&sku.product) else {
+            refusal.unknown_products.push(sku.product);
             continue;
         };
-        if let Err(shortage) = product.has(quantity) {
+        let offer = match product.offer(sku.variant) {
+            Ok(offer) => offer,
+            Err(not_sold) => {
+                refusal.not_sold.push((sku, not_sold));
+                continue;
+            }
+        };
+        if let Err(shortage) = offer.has(sku.product, quantity) {
             refusal.shortages.push(shortage);
         }
-        match product
-            .price
-            .checked_mul(quantity)
-            .and_then(|subtotal| Ok((subtotal, total.checked_add(subtotal)?)))
-        {
+        let subtotal = offer.price.checked_mul(quantity);
+        match subtotal.and_then(|subtotal| Ok((subtotal, total.checked_add(subtotal)?))) {
             Ok((subtotal, sum)) => {
                 total = sum;
-                let (name, unit_price) = (product.name.clone(), product.price);
-                lines.push(OrderLine { product: id, name, unit_price, quantity, subtotal });
+                let (name, unit_price) = (product.name.clone(), offer.price);
+                let variant_name = offer.variant.map(|variant| variant.name.clone());
+                lines.push(OrderLine { sku, name, variant_name, unit_price, quantity, subtotal });
             }
             Err(_) => refusal.too_large = true,
         }
     }
-    let priced = refusal.unknown_products.is_empty() && !refusal.too_large;
+    let priced = refusal.unknown_products.is_empty() && refusal.not_sold.is_empty() && !refusal.too_large;
     let (coupon, discount) = match applicable_coupon(counter, request, priced.then_some(total), now) {
         Ok(Some((coupon, discount))) => (Some(coupon), discount),
         Ok(None) => (None, Money::ZERO),
@@ -134,7 +149,7 @@ fn quote(counter: &Counter, request: &OrderRequest, now: DateTime<Utc>) -> Resul
         }
     };
     let paid = total.checked_sub(discount).unwrap_or(total);
-    if priced {
+    if priced && request.terms == Terms::Immediate {
         refusal.balance = wallet.covers(paid).err();
     }
     match refusal == Refusal::default() {
@@ -167,27 +182,37 @@ fn sell(
     now: DateTime<Utc>,
 ) -> Sale {
     let user = request.user;
-    let movements = quote
-        .lines
-        .iter()
-        .map(|line| {
-            let product =
-                counter.products.get_mut(&line.product).expect("a quoted product is on the counter");
-            product.take_stock(line.quantity, id, now).expect("a quoted line is in stock")
-        })
-        .collect();
+    let held_until = match request.terms {
+        Terms::Immediate => None,
+        Terms::Deferred { hold } => Some(now + hold),
+    };
+    let kind = held_until.map_or(StockMovementKind::Sale, |_| StockMovementKind::Hold);
+    let take = |line: &OrderLine| {
+        let product =
+            counter.products.get_mut(&line.sku.product).expect("a quoted product is on the counter");
+        let taken = product.take((line.sku.variant, line.quantity), kind, id, now);
+        taken.expect("a quoted line is in stock")
+    };
+    let movements = quote.lines.iter().map(take).collect();
     let wallet = counter.wallets.get_mut(&user).expect("a quoted customer is at the counter");
-    let ledger = wallet.debit(quote.paid, id, now).expect("a quoted balance suffices");
+    let ledger = match request.terms {
+        Terms::Immediate => wallet.debit(quote.paid, id, now).expect("a quoted balance suffices"),
+        Terms::Deferred { .. } => None,
+    };
     let balance = wallet.balance;
     let redeemed = quote.coupon.map(|coupon| {
         let held = counter.held.get_mut(&(user, coupon)).expect("a quoted coupon is held");
         held.redeem(now).expect("a quoted coupon is usable");
         held.id
     });
+    let (status, payment, paid_at, events) = match request.terms {
+        Terms::Immediate => (OrderStatus::Paid, Payment::completed(id, quote.paid, now), Some(now), 1),
+        Terms::Deferred { .. } => (OrderStatus::Pending, Payment::pending(id, quote.paid, now), None, 0),
+    };
     let order = Order {
         id,
         user,
-        status: OrderStatus::Paid,
+        status,
         lines: quote.lines,
         total: quote.total,
         discount: quote.discount,
@@ -196,10 +221,12 @@ fn sell(
             .zip(request.coupon.clone())
             .map(|(user_coupon, code)| AppliedCoupon { user_coupon, code }),
         created_at: now,
-        events: 1,
+        paid_at,
+        held_until,
+        events,
     };
     Sale {
-        payment: Payment::completed(id, order.paid, now),
+        payment,
         order,
         ledger,
         movements,

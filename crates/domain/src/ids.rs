@@ -44,3 +44,7 @@ id!(
     /// An order; also names its one payment.
     OrderId
 );
+id!(
+    /// A line of a cart.
+    CartItemId
+);

@@ -10,7 +10,8 @@
 //! let (mina, shirt) = (UserId(1), ProductId(101));
 //! let mut counter = Counter::default();
 //! counter.wallets.insert(mina, Wallet { user: mina, balance: "50000".parse()? });
-//! let product = Product { id: shirt, name: "Blue T-shirt".into(), price: "19900".parse()?, stock: 2 };
+//! let name = "Blue T-shirt".to_owned();
+//! let product = Product { id: shirt, name, price: "19900".parse()?, stock: 2, variants: None };
 //! counter.products.insert(shirt, product);
 //!
 //! let two = OrderRequest::new(mina, [(shirt, Quantity::new(2)?)], None)?;
@@ -28,25 +29,32 @@
 //! ```
 
 pub mod cancellation;
+pub mod cart;
+pub mod catalogue;
 pub mod checkout;
 pub mod coupon;
+pub mod deferred;
 mod ids;
 mod money;
 pub mod order;
 pub mod payment;
+pub mod placed_orders;
 pub mod product;
 mod quantity;
 mod repository;
+pub mod store;
 pub mod user;
 pub mod wallet;
 
+pub use cart::Cart;
 pub use coupon::{Coupon, CouponCode, UserCoupon};
-pub use ids::{CouponId, OrderId, ProductId, StoreId, UserCouponId, UserId, VariantId};
+pub use ids::{CartItemId, CouponId, OrderId, ProductId, StoreId, UserCouponId, UserId, VariantId};
 pub use money::{Money, MoneyError};
 pub use order::{Order, OrderRequest};
 pub use payment::Payment;
-pub use product::Product;
+pub use product::{Product, Sku};
 pub use quantity::{Quantity, QuantityError};
 pub use repository::RepositoryError;
+pub use store::Store;
 pub use user::User;
 pub use wallet::Wallet;

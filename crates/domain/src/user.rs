@@ -1,13 +1,14 @@
 //! Customers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::{RepositoryError, UserId};
+use crate::order::OrderStatus;
+use crate::{Money, RepositoryError, UserId};
 
 /// A customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +129,70 @@ impl FromStr for Phone {
     }
 }
 
+/// A customer, and how often they were changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The customer.
+    pub user: User,
+    /// From 1; one more with every change.
+    pub version: i32,
+}
+
+/// What is to be different in a [`Profile`]: what is not there stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProfileChange {
+    /// Another name.
+    pub name: Option<UserName>,
+    /// Another e-mail address.
+    pub email: Option<Email>,
+    /// Another telephone number, or none any more.
+    pub phone: Option<Option<Phone>>,
+}
+
+impl ProfileChange {
+    /// The profile with what is to be different.
+    #[must_use]
+    pub fn applied_to(&self, profile: &Profile) -> Profile {
+        Profile {
+            name: self.name.as_ref().unwrap_or(&profile.name).clone(),
+            email: self.email.as_ref().unwrap_or(&profile.email).clone(),
+            phone: self.phone.as_ref().unwrap_or(&profile.phone).clone(),
+        }
+    }
+}
+
+/// Orders of one customer that stand at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenOrders {
+    /// Where.
+    pub status: OrderStatus,
+    /// How many.
+    pub count: u64,
+}
+
+/// Why a customer cannot leave yet. Money never vanishes, and what was bought is delivered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{balance} is left, and orders are open: {orders:?}")]
+pub struct StillOpen {
+    /// What is left in the wallet.
+    pub balance: Money,
+    /// Orders that are PENDING, PAID or SHIPPING.
+    pub orders: Vec<OpenOrders>,
+}
+
+impl StillOpen {
+    /// Nothing keeps a customer whose wallet is empty and whose orders are all delivered or cancelled.
+    ///
+    /// # Errors
+    /// [`StillOpen`], with everything that does.
+    pub fn check(balance: Money, orders: Vec<OpenOrders>) -> Result<(), Self> {
+        match balance == Money::ZERO && orders.is_empty() {
+            true => Ok(()),
+            false => Err(Self { balance, orders }),
+        }
+    }
+}
+
 /// Customers as stored.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
@@ -138,6 +203,33 @@ pub trait UserRepository: Send {
     /// Stores new customers, each with an empty wallet. MUST fail with [`RepositoryError::Conflict`] when an
     /// address is taken.
     async fn insert_many(&mut self, users: &[User]) -> Result<(), RepositoryError>;
+
+    /// These customers, whose wallets are locked: nobody else changes them then.
+    async fn accounts(
+        &mut self,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, Account>, RepositoryError>;
+
+    /// The orders of these customers, whose wallets are locked, that are neither delivered nor cancelled.
+    async fn open_orders(
+        &mut self,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, Vec<OpenOrders>>, RepositoryError>;
+
+    /// Stores what customers have become, in order, each one version further than before. A customer who changed twice is
+    /// there twice.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] when a version is not that of before, or when an address is taken.
+    async fn change_many(&mut self, accounts: &[Account], at: DateTime<Utc>) -> Result<(), RepositoryError>;
+
+    /// Closes accounts and wallets, empties carts, and forgets names and telephone numbers. Addresses stay taken.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] when a wallet is not empty or closed already.
+    async fn close_many(
+        &mut self,
+        users: &BTreeSet<UserId>,
+        at: DateTime<Utc>,
+    ) -> Result<(), RepositoryError>;
 }
 
 #[cfg(test)]
@@ -147,6 +239,29 @@ mod tests {
     #[test]
     fn an_email_is_kept_in_lower_case() {
         assert_eq!("  Mina@Example.COM ".parse::<Email>().unwrap().as_str(), "mina@example.com");
+    }
+
+    #[test]
+    fn a_change_leaves_alone_what_it_does_not_name() {
+        let profile = Profile {
+            name: "Mina".parse().unwrap(),
+            email: "mina@example.com".parse().unwrap(),
+            phone: Some("010-1234".parse().unwrap()),
+        };
+        assert_eq!(ProfileChange::default().applied_to(&profile), profile);
+        let name = Some("Mina Kim".parse().unwrap());
+        let change = ProfileChange { name: name.clone(), phone: Some(None), ..ProfileChange::default() };
+        let changed = change.applied_to(&profile);
+        assert_eq!(changed, Profile { name: name.unwrap(), phone: None, ..profile });
+    }
+
+    #[test]
+    fn who_has_money_or_orders_stays() {
+        let paid = OpenOrders { status: OrderStatus::Paid, count: 2 };
+        assert_eq!(StillOpen::check(Money::ZERO, Vec::new()), Ok(()));
+        assert!(StillOpen::check(Money::from_minor(1), Vec::new()).is_err());
+        let kept = StillOpen::check(Money::from_minor(1), vec![paid]).unwrap_err();
+        assert_eq!(kept, StillOpen { balance: Money::from_minor(1), orders: vec![paid] });
     }
 
     #[test]

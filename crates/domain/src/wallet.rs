@@ -246,7 +246,7 @@ impl Wallet {
 pub trait WalletRepository: Send {
     /// The wallets of these customers, locked until the unit of work ends.
     ///
-    /// MUST lock rows in ascending id order; absent customers are omitted.
+    /// MUST lock rows in ascending id order; absent customers, and those who left, are omitted.
     async fn lock_many(
         &mut self,
         users: &BTreeSet<UserId>,

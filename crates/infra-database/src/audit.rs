@@ -15,7 +15,7 @@ struct Rule {
     query: &'static str,
 }
 
-const RULES: [Rule; 24] = [
+const RULES: [Rule; 31] = [
     Rule {
         rule: "a wallet is the sum of its ledger entries",
         what: "wallet of user",
@@ -29,6 +29,16 @@ const RULES: [Rule; 24] = [
         query: "SELECT w.user_id AS id, e.balance_after AS expected, w.balance AS found FROM wallets w \
                 JOIN (SELECT user_id, MAX(id) AS last FROM ledger_entries GROUP BY user_id) l ON l.user_id = w.user_id \
                 JOIN ledger_entries e ON e.id = l.last WHERE e.balance_after <> w.balance",
+    },
+    Rule {
+        rule: "who has left has a closed and empty wallet, and nothing that is still to come",
+        what: "user",
+        query: "SELECT u.id AS id, CASE WHEN u.deleted_at IS NULL THEN 0 ELSE 1 END AS expected, \
+                CASE WHEN w.closed_at IS NULL THEN 0 ELSE 1 END AS found FROM users u \
+                JOIN wallets w ON w.user_id = u.id WHERE (u.deleted_at IS NULL) <> (w.closed_at IS NULL) \
+                OR (w.closed_at IS NOT NULL AND (w.balance <> 0 \
+                OR EXISTS (SELECT 1 FROM cart_items c WHERE c.user_id = u.id) OR EXISTS (SELECT 1 FROM orders o \
+                WHERE o.user_id = u.id AND o.status IN ('PENDING', 'PAID', 'SHIPPING'))))",
     },
     Rule {
         rule: "stock is what was received less what was sold and not returned",
@@ -67,14 +77,48 @@ const RULES: [Rule; 24] = [
                 ON i.order_id = o.id WHERE i.total IS NULL OR o.total_amount <> i.total",
     },
     Rule {
-        rule: "each line of a sold order took its pieces out of the stock",
+        rule: "each line of an order that stands took its pieces out of the stock",
         what: "order",
         query: "SELECT i.order_id AS id, i.quantity AS expected, COALESCE(m.taken, 0) AS found FROM order_items i \
                 JOIN orders o ON o.id = i.order_id \
-                LEFT JOIN (SELECT order_id, product_id, -SUM(quantity) AS taken FROM stock_movements \
-                WHERE order_id IS NOT NULL GROUP BY order_id, product_id) m \
-                ON m.order_id = i.order_id AND m.product_id = i.product_id \
+                LEFT JOIN (SELECT order_id, product_id, COALESCE(variant_id, 0) AS variant_id, -SUM(quantity) AS taken \
+                FROM stock_movements WHERE order_id IS NOT NULL GROUP BY order_id, product_id, COALESCE(variant_id, 0)) m \
+                ON m.order_id = i.order_id AND m.product_id = i.product_id AND m.variant_id = i.variant_id \
                 WHERE i.quantity * (CASE WHEN o.status = 'CANCELLED' THEN 0 ELSE 1 END) <> COALESCE(m.taken, 0)",
+    },
+    Rule {
+        rule: "pieces are held for orders that wait to be paid, and for no others",
+        what: "order",
+        query: "SELECT o.id AS id, COALESCE(i.pieces, 0) * (CASE WHEN o.status = 'PENDING' THEN 1 ELSE 0 END) AS expected, \
+                m.held AS found FROM (SELECT order_id, -SUM(quantity) AS held FROM stock_movements \
+                WHERE kind IN ('HOLD', 'RELEASE') GROUP BY order_id) m JOIN orders o ON o.id = m.order_id \
+                LEFT JOIN (SELECT order_id, SUM(quantity) AS pieces FROM order_items GROUP BY order_id) i \
+                ON i.order_id = o.id \
+                WHERE COALESCE(i.pieces, 0) * (CASE WHEN o.status = 'PENDING' THEN 1 ELSE 0 END) <> m.held",
+    },
+    Rule {
+        rule: "an order that waits to be paid waits until some time, and no other does",
+        what: "order",
+        query: "SELECT o.id AS id, 1 AS expected, 0 AS found FROM orders o \
+                LEFT JOIN order_holds h ON h.order_id = o.id WHERE o.status = 'PENDING' AND h.order_id IS NULL \
+                UNION ALL SELECT o.id, 0, 1 FROM order_holds h JOIN orders o ON o.id = h.order_id \
+                WHERE o.status <> 'PENDING'",
+    },
+    Rule {
+        rule: "the stock of a product with variants is the sum of theirs",
+        what: "product",
+        query: "SELECT p.id AS id, COALESCE(v.total, 0) AS expected, p.stock AS found FROM products p \
+                LEFT JOIN (SELECT product_id, SUM(stock) AS total FROM variants GROUP BY product_id) v \
+                ON v.product_id = p.id WHERE p.has_variants = TRUE AND p.stock <> COALESCE(v.total, 0) \
+                OR p.has_variants = FALSE AND v.product_id IS NOT NULL",
+    },
+    Rule {
+        rule: "the stock of a variant is what its movements come to",
+        what: "variant",
+        query: "SELECT v.id AS id, COALESCE(m.total, 0) AS expected, v.stock AS found FROM variants v \
+                LEFT JOIN (SELECT variant_id, SUM(quantity) AS total FROM stock_movements \
+                WHERE variant_id IS NOT NULL GROUP BY variant_id) m ON m.variant_id = v.id \
+                WHERE v.stock <> COALESCE(m.total, 0)",
     },
     Rule {
         rule: "what was paid and not refunded is what the ledger took",
@@ -93,7 +137,10 @@ const RULES: [Rule; 24] = [
                 UNION SELECT m.order_id, 1, 0 FROM stock_movements m \
                 LEFT JOIN orders o ON o.id = m.order_id WHERE m.order_id IS NOT NULL AND o.id IS NULL \
                 UNION SELECT i.product_id, 1, 0 FROM order_items i \
-                LEFT JOIN products p ON p.id = i.product_id WHERE p.id IS NULL",
+                LEFT JOIN products p ON p.id = i.product_id WHERE p.id IS NULL \
+                UNION SELECT i.product_id, 1, 0 FROM order_items i \
+                LEFT JOIN variants v ON v.id = i.variant_id AND v.product_id = i.product_id \
+                WHERE i.variant_id <> 0 AND v.id IS NULL",
     },
     Rule {
         rule: "every paid order has one completed payment of what was paid",
@@ -109,6 +156,13 @@ const RULES: [Rule; 24] = [
                 CASE WHEN p.status = 'CANCELLED' THEN 1 ELSE 0 END AS found FROM payments p \
                 JOIN orders o ON o.id = p.order_id WHERE (o.status = 'CANCELLED' AND p.status = 'COMPLETED') \
                 OR (o.status <> 'CANCELLED' AND p.status = 'CANCELLED')",
+    },
+    Rule {
+        rule: "an order that waits has a payment that was not made",
+        what: "order",
+        query: "SELECT o.id AS id, 1 AS expected, COUNT(p.order_id) AS found FROM orders o \
+                LEFT JOIN payments p ON p.order_id = o.id AND p.status IN ('PENDING', 'FAILED') AND p.paid_at IS NULL \
+                WHERE o.status = 'PENDING' GROUP BY o.id HAVING COUNT(p.order_id) <> 1",
     },
     Rule {
         rule: "a payment's history is numbered without gaps and ends with its state",
@@ -139,6 +193,13 @@ const RULES: [Rule; 24] = [
                 CROSS JOIN (SELECT MAX(events_purged_until) AS until FROM installation) purged \
                 LEFT JOIN outbox e ON e.aggregate = 'user_coupon' AND e.aggregate_id = u.id AND e.sequence = 1 \
                 WHERE e.id IS NULL AND (purged.until IS NULL OR u.claimed_at > purged.until)",
+    },
+    Rule {
+        rule: "a line of a cart names a variant of its product, or none",
+        what: "line of a cart",
+        query: "SELECT c.id AS id, c.variant_id AS expected, 0 AS found FROM cart_items c \
+                LEFT JOIN variants v ON v.id = c.variant_id AND v.product_id = c.product_id \
+                WHERE c.variant_id <> 0 AND v.id IS NULL",
     },
     Rule {
         rule: "a coupon counts those that were issued, and never more than there are",

@@ -3,36 +3,35 @@
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use jangteo_application::queries::{
-    CatalogueQueries, Direction, Page, PageRequest, PopularProduct, PopularProducts, ProductList,
-    ProductSort, ProductView,
+    CatalogueQueries, Page, PageRequest, PopularProduct, PopularProducts, ProductDetail, ProductList,
+    ProductView, VariantView,
 };
-use jangteo_domain::{Coupon, CouponCode, Money, ProductId, RepositoryError, StoreId};
+use jangteo_domain::{Coupon, CouponCode, Money, ProductId, RepositoryError, StoreId, VariantId};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoColumnRef, JoinType, Order, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
-use crate::entity::{hourly_sales, products, stores};
+use crate::entity::{hourly_sales, products, stores, variants};
 use crate::error::failed;
 use crate::product::hour;
+use crate::product_queries::{has_words, sort_column, sort_order};
 use crate::store::Store;
 
 #[async_trait]
 impl CatalogueQueries for Store {
     async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError> {
-        let column = match list.sort {
-            ProductSort::CreatedAt => products::Column::CreatedAt,
-            ProductSort::Price => products::Column::Price,
-            ProductSort::Name => products::Column::Name,
-            ProductSort::SalesVolume => products::Column::SalesVolume,
-        };
-        let direction = match list.direction {
-            Direction::Ascending => Order::Asc,
-            Direction::Descending => Order::Desc,
-        };
-        let total = self.count(Query::select().from(products::Entity).and_where(on_sale()).take()).await?;
+        let (column, direction) = (sort_column(list.sort), sort_order(list.direction));
+        let listed = asked_for(&list);
+        let total = Query::select().from(products::Entity).cond_where(listed.clone()).take();
+        let total = self.count(total).await?;
+        // What is rare has been looked for in the whole catalogue, and need not be once more when there is none.
+        if total == 0 {
+            return Ok(Page { content: Vec::new(), request: list.page, total });
+        }
         let select = product_columns()
-            .and_where(on_sale())
+            .cond_where(listed)
             .order_by((products::Entity, column), direction.clone())
             .order_by((products::Entity, products::Column::Id), direction)
             .limit(u64::from(list.page.size))
@@ -44,13 +43,23 @@ impl CatalogueQueries for Store {
         Ok(Page { content, request: list.page, total })
     }
 
-    async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError> {
+    async fn product(&self, id: ProductId) -> Result<Option<ProductDetail>, RepositoryError> {
         let select = product_columns()
+            .column((products::Entity, products::Column::Description))
             .and_where(on_sale())
             .and_where(Expr::col((products::Entity, products::Column::Id)).eq(id.0))
             .take();
-        let row = ProductRow::find_by_statement(self.readers().get_database_backend().build(&select));
-        Ok(row.one(self.readers()).await.map_err(failed)?.map(ProductView::from))
+        let row = DetailRow::find_by_statement(self.readers().get_database_backend().build(&select));
+        let Some(row) = row.one(self.readers()).await.map_err(failed)? else { return Ok(None) };
+        let images = self.images_of(id).await?.into_iter().map(|image| image.url).collect();
+        let variants = self.variants_of(id).await?.into_iter().filter(|variant| variant.active);
+        let variants = variants.map(VariantView::from).collect();
+        Ok(Some(ProductDetail {
+            product: row.product.into(),
+            description: row.description,
+            images,
+            variants,
+        }))
     }
 
     async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError> {
@@ -138,6 +147,19 @@ fn on_sale() -> Expr {
         .and(Expr::col((products::Entity, products::Column::DeletedAt)).is_null())
 }
 
+fn asked_for(list: &ProductList) -> Condition {
+    let column = |column: products::Column| Expr::col((products::Entity, column));
+    let in_stock = |in_stock| match in_stock {
+        true => column(products::Column::Stock).gt(0),
+        false => column(products::Column::Stock).eq(0),
+    };
+    Condition::all()
+        .add(on_sale())
+        .add_option(list.store.map(|store| column(products::Column::StoreId).eq(store.0)))
+        .add_option(list.in_stock.map(in_stock))
+        .add_option(list.search.as_ref().map(has_words))
+}
+
 fn product_columns() -> SelectStatement {
     let product = |column: products::Column| (products::Entity, column).into_column_ref();
     Query::select()
@@ -145,7 +167,6 @@ fn product_columns() -> SelectStatement {
             product(products::Column::Id),
             product(products::Column::StoreId),
             product(products::Column::Name),
-            product(products::Column::Description),
             product(products::Column::Price),
             product(products::Column::Stock),
             product(products::Column::SalesVolume),
@@ -170,11 +191,17 @@ struct ProductRow {
     store_id: i64,
     store_name: String,
     name: String,
-    description: String,
     price: i64,
     stock: i64,
     sales_volume: i64,
     created_at: DateTime<Utc>,
+}
+
+#[derive(FromQueryResult)]
+struct DetailRow {
+    #[sea_orm(nested)]
+    product: ProductRow,
+    description: String,
 }
 
 impl From<ProductRow> for ProductView {
@@ -184,12 +211,17 @@ impl From<ProductRow> for ProductView {
             store: StoreId(row.store_id),
             store_name: row.store_name,
             name: row.name,
-            description: row.description,
             price: Money::from_minor(row.price),
             stock: row.stock,
             sales_volume: row.sales_volume,
             created_at: row.created_at,
         }
+    }
+}
+
+impl From<variants::Model> for VariantView {
+    fn from(row: variants::Model) -> Self {
+        Self { id: VariantId(row.id), name: row.name, price: Money::from_minor(row.price), stock: row.stock }
     }
 }
 

@@ -11,7 +11,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
 };
 
-use crate::customer_queries::paged;
+use crate::customer_queries::{has_not_left, paged};
 use crate::entity::{coupon_history, coupons, user_coupons};
 use crate::error::{Corrupt, failed};
 use crate::literal::moment_value;
@@ -42,6 +42,7 @@ impl Store {
     pub(crate) async fn find_held_coupons(&self, user: UserId) -> Result<Vec<HeldCoupon>, RepositoryError> {
         let held = user_coupons::Entity::find()
             .filter(user_coupons::Column::UserId.eq(user.0))
+            .filter(has_not_left(user))
             .order_by_asc(user_coupons::Column::ClaimedAt)
             .order_by_asc(user_coupons::Column::Id)
             .all(self.readers())
@@ -96,6 +97,7 @@ fn history_of(user: UserId) -> SelectStatement {
                 .equals((coupon_history::Entity, coupon_history::Column::UserCouponId)),
         )
         .and_where(Expr::col(held(user_coupons::Column::UserId)).eq(user.0))
+        .and_where(has_not_left(user))
         .take()
 }
 

@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 use jangteo_application::queries::{
-    CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
+    CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest, PaymentView,
 };
+use jangteo_domain::cart::CartView;
 use jangteo_domain::order::{Order, OrderStatus};
 use jangteo_domain::{Money, OrderId, RepositoryError, User, UserId, Wallet};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use crate::entity::{ledger_entries, orders, users, wallets};
@@ -26,12 +28,18 @@ impl CustomerQueries for Store {
     }
 
     async fn wallet(&self, user: UserId) -> Result<Option<Wallet>, RepositoryError> {
-        let row = wallets::Entity::find_by_id(user.0).one(self.readers()).await.map_err(failed)?;
+        let row = wallets::Entity::find_by_id(user.0)
+            .filter(wallets::Column::ClosedAt.is_null())
+            .one(self.readers())
+            .await
+            .map_err(failed)?;
         Ok(row.map(|row| Wallet { user: UserId(row.user_id), balance: Money::from_minor(row.balance) }))
     }
 
     async fn ledger(&self, user: UserId, page: PageRequest) -> Result<Page<LedgerLine>, RepositoryError> {
-        let entries = ledger_entries::Entity::find().filter(ledger_entries::Column::UserId.eq(user.0));
+        let entries = ledger_entries::Entity::find()
+            .filter(ledger_entries::Column::UserId.eq(user.0))
+            .filter(has_not_left(user));
         let total = entries.clone().count(self.readers()).await.map_err(failed)?;
         let rows = paged(entries.order_by_desc(ledger_entries::Column::Id), page);
         let rows = rows.all(self.readers()).await.map_err(failed)?;
@@ -51,13 +59,18 @@ impl CustomerQueries for Store {
         self.find_coupon_history(user, page).await
     }
 
+    async fn cart(&self, user: UserId) -> Result<CartView, RepositoryError> {
+        self.find_cart(user).await
+    }
+
     async fn orders(
         &self,
         user: UserId,
         status: Option<OrderStatus>,
         page: PageRequest,
     ) -> Result<Page<Order>, RepositoryError> {
-        let mut orders = orders::Entity::find().filter(orders::Column::UserId.eq(user.0));
+        let mut orders =
+            orders::Entity::find().filter(orders::Column::UserId.eq(user.0)).filter(has_not_left(user));
         if let Some(status) = status {
             orders = orders.filter(orders::Column::Status.eq(order_status(status)));
         }
@@ -71,6 +84,21 @@ impl CustomerQueries for Store {
         let row = orders::Entity::find_by_id(order.0).one(self.readers()).await.map_err(failed)?;
         Ok(with_details(self.readers(), row.into_iter().collect()).await?.pop())
     }
+
+    async fn payment(&self, order: OrderId) -> Result<Option<PaymentView>, RepositoryError> {
+        self.find_payment(order).await
+    }
+}
+
+/// Of those who have left, nothing is shown to anybody who asks for what is theirs.
+pub(crate) fn has_not_left(user: UserId) -> SimpleExpr {
+    let open = Query::select()
+        .expr(Expr::val(1))
+        .from(wallets::Entity)
+        .and_where(Expr::col((wallets::Entity, wallets::Column::UserId)).eq(user.0))
+        .and_where(Expr::col((wallets::Entity, wallets::Column::ClosedAt)).is_null())
+        .take();
+    Expr::exists(open)
 }
 
 pub(crate) fn paged<E: EntityTrait>(select: Select<E>, page: PageRequest) -> Select<E> {

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use jangteo_application::idempotency::{Fingerprint, IdempotencyRecord, IdempotencyRepository, ScopedKey};
+use jangteo_application::IdempotencyKey;
+use jangteo_application::idempotency::{
+    DecidedRequest, Fingerprint, IdempotencyQueries, IdempotencyRecord, IdempotencyRepository, ScopedKey,
+};
 use jangteo_domain::{RepositoryError, UserId};
 use sea_orm::sea_query::Condition;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use crate::entity::idempotency_keys::{ActiveModel, Column, Entity};
+use crate::entity::idempotency_keys::{ActiveModel, Column, Entity, Model};
 use crate::error::{Corrupt, failed};
 use crate::literal::moment_value;
 use crate::statement::padded;
+use crate::store::Store;
 use crate::transaction::Transaction;
 
 #[async_trait]
@@ -82,6 +86,29 @@ impl IdempotencyRepository for Transaction {
             purged += deleted.rows_affected;
         }
         usize::try_from(purged).map_err(|error| RepositoryError::Backend(error.into()))
+    }
+}
+
+#[async_trait]
+impl IdempotencyQueries for Store {
+    async fn decided(
+        &self,
+        caller: UserId,
+        key: IdempotencyKey,
+    ) -> Result<Vec<DecidedRequest>, RepositoryError> {
+        let rows = Entity::find()
+            .filter(Column::UserId.eq(caller.0))
+            .filter(Column::IdempotencyKey.eq(key.as_str()))
+            .order_by_asc(Column::Operation)
+            .all(self.readers())
+            .await
+            .map_err(failed)?;
+        let decided = |row: Model| DecidedRequest {
+            operation: row.operation,
+            outcome: row.outcome,
+            at: row.created_at,
+        };
+        Ok(rows.into_iter().map(decided).collect())
     }
 }
 

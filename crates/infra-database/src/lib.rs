@@ -1,8 +1,9 @@
 //! SeaORM behind the ports of [`jangteo_application`]: SQLite and MySQL/MariaDB.
 //!
 //! [`Store`] is the way in. Writes go through one `transaction`, with a file per aggregate; reads that need no
-//! transaction are in `catalogue_queries`, `coupon_queries`, `customer_queries` and
-//! `outbox_queries`; those that need one moment for many queries are in `audit`, `exports` and `order_book`.
+//! transaction are in `back_office_queries`, `catalogue_queries`, `product_queries`, `coupon_queries`,
+//! `customer_queries` and `outbox_queries`; those that need one moment for many queries are in `audit`, `exports` and
+//! `order_book`.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -18,8 +19,12 @@
 //! # }
 //! ```
 
+mod account_queries;
 mod audit;
+mod back_office_queries;
 mod by_time;
+mod cart;
+mod catalogue;
 mod catalogue_queries;
 mod coupon;
 mod coupon_places;
@@ -38,13 +43,16 @@ mod order_details;
 mod outbox;
 mod outbox_leases;
 mod outbox_queries;
+mod payment_queries;
 mod product;
+mod product_queries;
 mod rows;
 mod schema;
 mod script;
 mod seeding;
 mod statement;
 mod store;
+mod stores;
 mod trail;
 mod transaction;
 mod user;

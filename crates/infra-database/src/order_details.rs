@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use jangteo_domain::order::{AppliedCoupon, Order, OrderLine};
-use jangteo_domain::{Money, OrderId, ProductId, Quantity, RepositoryError, UserCouponId, UserId};
+use jangteo_domain::{
+    Money, OrderId, ProductId, Quantity, RepositoryError, Sku, UserCouponId, UserId, VariantId,
+};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::coupon_queries::coupons_by_id;
-use crate::entity::{order_items, orders, user_coupons};
+use crate::entity::{order_holds, order_items, orders, user_coupons};
 use crate::error::{Corrupt, failed};
 use crate::rows::read_order_status;
 use crate::statement::padded;
@@ -30,14 +33,32 @@ pub(crate) async fn with_details(
             lines.entry(item.order_id).or_default().push(order_line(item)?);
         }
     }
+    let waiting = orders.iter().filter(|order| order.paid_at.is_none()).map(|order| order.id);
+    let mut holds = holds_of(connection, waiting).await?;
     let used = used_coupons(connection, orders.iter().filter_map(|order| order.user_coupon_id)).await?;
     orders
         .into_iter()
         .map(|row| {
             let lines = lines.remove(&row.id).unwrap_or_default();
-            order(row, lines, &used).map_err(RepositoryError::from)
+            let held_until = holds.remove(&row.id);
+            let order = order(row, lines, &used).map_err(RepositoryError::from)?;
+            Ok(Order { held_until, ..order })
         })
         .collect()
+}
+
+/// Until when orders are held that wait to be paid.
+async fn holds_of(
+    connection: &impl ConnectionTrait,
+    ids: impl Iterator<Item = i64>,
+) -> Result<BTreeMap<i64, DateTime<Utc>>, RepositoryError> {
+    let mut holds = BTreeMap::new();
+    for list in padded(ids) {
+        let rows = order_holds::Entity::find().filter(order_holds::Column::OrderId.is_in(list));
+        let rows = rows.all(connection).await.map_err(failed)?;
+        holds.extend(rows.into_iter().map(|row| (row.order_id, row.expires_at)));
+    }
+    Ok(holds)
 }
 
 /// The codes of customers' coupons.
@@ -62,8 +83,12 @@ async fn used_coupons(
 
 fn order_line(item: order_items::Model) -> Result<OrderLine, Corrupt> {
     Ok(OrderLine {
-        product: ProductId(item.product_id),
+        sku: Sku {
+            product: ProductId(item.product_id),
+            variant: (item.variant_id != 0).then_some(VariantId(item.variant_id)),
+        },
         name: item.name,
+        variant_name: item.variant_name,
         unit_price: Money::from_minor(item.unit_price),
         quantity: Quantity::new(item.quantity).map_err(|_| {
             Corrupt::new("order_items", "quantity", format!("{} {}", item.order_id, item.line_no))
@@ -93,6 +118,8 @@ fn order(
         paid: Money::from_minor(row.paid_amount),
         coupon,
         created_at: row.created_at,
+        paid_at: row.paid_at,
+        held_until: None,
         events: u32::try_from(row.events).map_err(|_| Corrupt::new("orders", "events", row.id))?,
     })
 }

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use jangteo_domain::product::{Product, ProductRepository, Returned, StockMovement};
-use jangteo_domain::{Money, ProductId, RepositoryError};
+use jangteo_domain::product::{Product, ProductRepository, StockMovement, StockMovementKind, Variant};
+use jangteo_domain::{Money, ProductId, RepositoryError, Sku, VariantId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbBackend, EntityTrait, NotSet, QueryFilter,
+    QueryOrder, QuerySelect, Select,
 };
 
-use crate::entity::{hourly_sales, products, stock_movements};
+use crate::entity::{hourly_sales, products, stock_movements, variants};
 use crate::error::failed;
 use crate::rows::stock_movement_kind;
 use crate::statement::padded;
@@ -27,102 +27,158 @@ pub(crate) fn hour(at: DateTime<Utc>) -> i64 {
 impl ProductRepository for Transaction {
     async fn lock_many(
         &mut self,
-        products: &BTreeSet<ProductId>,
+        skus: &BTreeSet<Sku>,
     ) -> Result<BTreeMap<ProductId, Product>, RepositoryError> {
-        let on_sale = products::Entity::find()
-            .filter(products::Column::Active.eq(true))
-            .filter(products::Column::DeletedAt.is_null());
-        self.lock_products(&on_sale, products).await
+        let (products, variants) = on_sale();
+        self.products_among(&products.lock_exclusive(), &variants.lock_exclusive(), skus).await
     }
 
-    async fn sell(&mut self, sales: &[StockMovement]) -> Result<(), RepositoryError> {
-        self.writes.insert(sales.iter().map(movement_row));
-        let mut pieces: BTreeMap<i64, i64> = BTreeMap::new();
-        let mut hourly: BTreeMap<(i64, i64), i64> = BTreeMap::new();
-        for sale in sales {
-            *pieces.entry(sale.product.0).or_default() -= sale.quantity;
-            *hourly.entry((hour(sale.at), sale.product.0)).or_default() -= sale.quantity;
-        }
-        self.count_sales(&hourly);
-        self.take_stock(&pieces);
-        Ok(())
+    async fn find_many(
+        &mut self,
+        skus: &BTreeSet<Sku>,
+    ) -> Result<BTreeMap<ProductId, Product>, RepositoryError> {
+        let (products, variants) = on_sale();
+        self.products_among(&products, &variants, skus).await
     }
 
     async fn lock_sold(
         &mut self,
-        products: &BTreeSet<ProductId>,
+        skus: &BTreeSet<Sku>,
     ) -> Result<BTreeMap<ProductId, Product>, RepositoryError> {
-        self.lock_products(&products::Entity::find(), products).await
+        let products = products::Entity::find().lock_exclusive();
+        self.products_among(&products, &variants::Entity::find().lock_exclusive(), skus).await
     }
 
-    async fn take_back(&mut self, returned: &[Returned]) -> Result<(), RepositoryError> {
-        self.writes.insert(returned.iter().map(|returned| movement_row(&returned.movement)));
-        let mut pieces: BTreeMap<i64, i64> = BTreeMap::new();
-        let mut hourly: BTreeMap<i64, BTreeMap<i64, i64>> = BTreeMap::new();
-        for Returned { movement, sold_at } in returned {
-            let (product, quantity) = (movement.product.0, movement.quantity);
-            *pieces.entry(product).or_default() += quantity;
-            *hourly.entry(hour(*sold_at)).or_default().entry(product).or_default() += quantity;
+    async fn post(&mut self, movements: &[StockMovement]) -> Result<(), RepositoryError> {
+        self.writes.insert(movements.iter().map(movement_row));
+        let moved = Moved::by(movements);
+        self.count_sales(&moved.sold_by_hour);
+        for (hour, pieces) in &moved.returned_by_hour {
+            self.uncount_sales(*hour, pieces);
         }
-        for (hour, pieces) in hourly {
-            self.uncount_sales(hour, &pieces);
-        }
-        self.return_stock(&pieces);
+        self.move_stocks(&moved);
         Ok(())
     }
 }
 
+/// What can be bought.
+fn on_sale() -> (Select<products::Entity>, Select<variants::Entity>) {
+    let products = products::Entity::find()
+        .filter(products::Column::Active.eq(true))
+        .filter(products::Column::DeletedAt.is_null());
+    (products, variants::Entity::find().filter(variants::Column::Active.eq(true)))
+}
+
+/// What movements come to.
+#[derive(Default)]
+struct Moved {
+    /// Pieces that were sold out of the stock, or returned to it if negative, by product.
+    sold: BTreeMap<i64, i64>,
+    /// Pieces that were added to the stock without being returned, by product.
+    stocked: BTreeMap<i64, i64>,
+    /// Pieces that were sold without being taken out of the stock, by product: they were held before.
+    released: BTreeMap<i64, i64>,
+    /// Pieces that were added to the stock, by variant.
+    variants: BTreeMap<i64, i64>,
+    sold_by_hour: BTreeMap<(i64, i64), i64>,
+    returned_by_hour: BTreeMap<i64, BTreeMap<i64, i64>>,
+}
+
+impl Moved {
+    fn by(movements: &[StockMovement]) -> Self {
+        let mut moved = Self::default();
+        let mut products: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        for StockMovement { sku, kind, quantity, at, .. } in movements {
+            let (stocked, sold) = products.entry(sku.product.0).or_default();
+            *stocked += quantity;
+            match kind {
+                StockMovementKind::Sale => {
+                    *sold -= quantity;
+                    *moved.sold_by_hour.entry((hour(*at), sku.product.0)).or_default() -= quantity;
+                }
+                StockMovementKind::Return { sold_at } => {
+                    *sold -= quantity;
+                    let pieces = moved.returned_by_hour.entry(hour(*sold_at)).or_default();
+                    *pieces.entry(sku.product.0).or_default() += quantity;
+                }
+                StockMovementKind::Receive | StockMovementKind::Hold | StockMovementKind::Release => {}
+            }
+            if let Some(variant) = sku.variant {
+                *moved.variants.entry(variant.0).or_default() += quantity;
+            }
+        }
+        // Nearly always what is sold is what leaves the stock: one update does both.
+        for (product, (stocked, sold)) in products {
+            if sold == -stocked {
+                moved.sold.insert(product, sold);
+            } else {
+                moved.stocked.insert(product, stocked);
+                moved.released.insert(product, sold);
+            }
+        }
+        for changes in [&mut moved.sold, &mut moved.stocked, &mut moved.released, &mut moved.variants] {
+            changes.retain(|_, pieces| *pieces != 0);
+        }
+        moved
+    }
+}
+
 impl Transaction {
-    async fn lock_products(
+    async fn products_among(
         &mut self,
         among: &Select<products::Entity>,
-        products: &BTreeSet<ProductId>,
+        among_variants: &Select<variants::Entity>,
+        skus: &BTreeSet<Sku>,
     ) -> Result<BTreeMap<ProductId, Product>, RepositoryError> {
+        use products::Column::{HasVariants, Id, Name, Price, Stock};
         let transaction = self.up_to_date().await?;
-        let mut locked = BTreeMap::new();
-        for list in padded(products.iter().map(|product| product.0)) {
-            let rows: Vec<(i64, String, i64, i64)> = among
+        let mut found = BTreeMap::new();
+        let ids: BTreeSet<i64> = skus.iter().map(|sku| sku.product.0).collect();
+        for list in padded(ids) {
+            let rows: Vec<(i64, String, i64, i64, bool)> = among
                 .clone()
                 .select_only()
-                .columns([
-                    products::Column::Id,
-                    products::Column::Name,
-                    products::Column::Price,
-                    products::Column::Stock,
-                ])
-                .filter(products::Column::Id.is_in(list))
-                .order_by_asc(products::Column::Id)
-                .lock_exclusive()
+                .columns([Id, Name, Price, Stock, HasVariants])
+                .filter(Id.is_in(list))
+                .order_by_asc(Id)
                 .into_tuple()
                 .all(transaction)
                 .await
                 .map_err(failed)?;
-            locked.extend(rows.into_iter().map(|(id, name, price, stock)| {
-                let id = ProductId(id);
-                (id, Product { id, name, price: Money::from_minor(price), stock })
+            found.extend(rows.into_iter().map(|(id, name, price, stock, has_variants)| {
+                let (id, price) = (ProductId(id), Money::from_minor(price));
+                let variants = has_variants.then(BTreeMap::new);
+                (id, Product { id, name, price, stock, variants })
             }));
         }
-        Ok(locked)
+        let variants: BTreeSet<i64> = skus.iter().filter_map(|sku| Some(sku.variant?.0)).collect();
+        for list in padded(variants) {
+            add_variants(transaction, among_variants, list, &mut found).await?;
+        }
+        Ok(found)
     }
 
-    fn take_stock(&mut self, pieces: &BTreeMap<i64, i64>) {
+    fn move_stocks(&mut self, moved: &Moved) {
         use products::Column::{Id, SalesVolume, Stock};
-        // That no stock becomes negative is the table's CHECK, which fails the statement.
-        self.writes.update_by_key::<products::Entity>(Id, pieces, |update, sold| {
+        // That no stock becomes negative is the tables' CHECKs, which fail the statement; that no more is returned than was
+        // sold is that of the sales volume, and that of the hourly figures.
+        self.writes.update_by_key::<products::Entity>(Id, &moved.sold, |update, sold| {
             update
                 .col_expr(Stock, Expr::col(Stock).sub(sold.clone()))
                 .col_expr(SalesVolume, Expr::col(SalesVolume).add(sold))
         });
-    }
-
-    fn return_stock(&mut self, pieces: &BTreeMap<i64, i64>) {
-        use products::Column::{Id, SalesVolume, Stock};
-        // That no more is returned than was sold is the CHECK of the sales volume, and that of the hourly figures.
-        self.writes.update_by_key::<products::Entity>(Id, pieces, |update, returned| {
-            update
-                .col_expr(Stock, Expr::col(Stock).add(returned.clone()))
-                .col_expr(SalesVolume, Expr::col(SalesVolume).sub(returned))
+        self.writes.update_by_key::<products::Entity>(Id, &moved.stocked, |update, pieces| {
+            update.col_expr(Stock, Expr::col(Stock).add(pieces))
         });
+        self.writes.update_by_key::<products::Entity>(Id, &moved.released, |update, sold| {
+            update.col_expr(SalesVolume, Expr::col(SalesVolume).add(sold))
+        });
+        let stock = variants::Column::Stock;
+        self.writes.update_by_key::<variants::Entity>(
+            variants::Column::Id,
+            &moved.variants,
+            |update, pieces| update.col_expr(stock, Expr::col(stock).add(pieces)),
+        );
     }
 
     fn uncount_sales(&mut self, hour: i64, pieces: &BTreeMap<i64, i64>) {
@@ -146,16 +202,44 @@ impl Transaction {
     }
 }
 
+/// Adds variants to their products.
+async fn add_variants(
+    transaction: &DatabaseTransaction,
+    among: &Select<variants::Entity>,
+    ids: Vec<i64>,
+    products: &mut BTreeMap<ProductId, Product>,
+) -> Result<(), RepositoryError> {
+    use variants::Column::{Id, Name, Price, ProductId as Of, Stock};
+    let rows: Vec<(i64, i64, String, i64, i64)> = among
+        .clone()
+        .select_only()
+        .columns([Id, Of, Name, Price, Stock])
+        .filter(Id.is_in(ids))
+        .order_by_asc(Id)
+        .into_tuple()
+        .all(transaction)
+        .await
+        .map_err(failed)?;
+    for (id, product, name, price, stock) in rows {
+        let id = VariantId(id);
+        let variant = Variant { id, name, price: Money::from_minor(price), stock };
+        if let Some(variants) = products.get_mut(&ProductId(product)).and_then(|of| of.variants.as_mut()) {
+            variants.insert(id, variant);
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn movement_row(movement: &StockMovement) -> stock_movements::ActiveModel {
     stock_movements::ActiveModel {
         id: NotSet,
-        product_id: Set(movement.product.0),
+        product_id: Set(movement.sku.product.0),
         kind: Set(stock_movement_kind(movement.kind).to_owned()),
         quantity: Set(movement.quantity),
         stock_after: Set(movement.stock_after),
         order_id: Set(movement.order.map(|order| order.0)),
         reason: NotSet,
         created_at: Set(movement.at),
-        variant_id: NotSet,
+        variant_id: Set(movement.sku.variant.map(|variant| variant.0)),
     }
 }

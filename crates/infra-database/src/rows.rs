@@ -34,8 +34,10 @@ pub(crate) fn read_ledger_kind(id: i64, text: &str) -> Result<LedgerKind, Corrup
 pub(crate) fn stock_movement_kind(kind: StockMovementKind) -> &'static str {
     match kind {
         StockMovementKind::Sale => "SALE",
-        StockMovementKind::Return => "RETURN",
+        StockMovementKind::Return { .. } => "RETURN",
         StockMovementKind::Receive => "RECEIVE",
+        StockMovementKind::Hold => "HOLD",
+        StockMovementKind::Release => "RELEASE",
     }
 }
 
@@ -88,7 +90,7 @@ pub(crate) fn payment_status(status: PaymentStatus) -> &'static str {
     }
 }
 
-fn read_payment_status(order: i64, text: &str) -> Result<PaymentStatus, Corrupt> {
+pub(crate) fn read_payment_status(order: i64, text: &str) -> Result<PaymentStatus, Corrupt> {
     match text {
         "PENDING" => Ok(PaymentStatus::Pending),
         "COMPLETED" => Ok(PaymentStatus::Completed),

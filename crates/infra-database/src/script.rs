@@ -10,7 +10,7 @@ use jangteo_domain::RepositoryError;
 use sea_orm::sea_query::{Expr, Iden, MysqlQueryBuilder, SimpleExpr, SqliteQueryBuilder, Value};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend,
-    EntityName, EntityTrait, Iterable, QueryFilter, QueryTrait, UpdateMany,
+    DeleteMany, EntityName, EntityTrait, Iterable, QueryFilter, QueryTrait, UpdateMany,
 };
 
 use crate::error::failed;
@@ -79,6 +79,19 @@ impl Script {
     /// [`RepositoryError::Conflict`].
     pub(crate) fn update<E: EntityTrait>(&mut self, update: UpdateMany<E>, rows: usize) {
         let text = self.text_of(update);
+        self.checked(&text, rows);
+    }
+
+    /// Adds a deletion, of exactly so many rows as [`Script::update`] changes.
+    pub(crate) fn delete<E: EntityTrait>(&mut self, delete: DeleteMany<E>, rows: usize) {
+        let text = match self.backend() {
+            DbBackend::MySql => delete.into_query().to_string(MysqlQueryBuilder),
+            _ => delete.into_query().to_string(SqliteQueryBuilder),
+        };
+        self.checked(&text, rows);
+    }
+
+    fn checked(&mut self, text: &str, rows: usize) {
         let statement = open_part(&mut self.parts);
         // An integer that overflows is an error that an expression can raise.
         match self.literals.backend() {
@@ -95,6 +108,15 @@ impl Script {
     /// Adds an update of however many rows there are to change.
     pub(crate) fn update_any<E: EntityTrait>(&mut self, update: UpdateMany<E>) {
         let text = self.text_of(update);
+        write_to(open_part(&mut self.parts), format_args!("{text};"));
+    }
+
+    /// Adds a deletion of however many rows there are to delete.
+    pub(crate) fn delete_any<E: EntityTrait>(&mut self, delete: DeleteMany<E>) {
+        let text = match self.backend() {
+            DbBackend::MySql => delete.into_query().to_string(MysqlQueryBuilder),
+            _ => delete.into_query().to_string(SqliteQueryBuilder),
+        };
         write_to(open_part(&mut self.parts), format_args!("{text};"));
     }
 

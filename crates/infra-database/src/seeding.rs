@@ -171,7 +171,7 @@ async fn seed_products(
     let received = missing.iter().filter(|(_, product)| product.stock > 0);
     script.insert(received.map(|(id, product)| {
         movement_row(&StockMovement {
-            product: ProductId(*id),
+            sku: ProductId(*id).into(),
             kind: StockMovementKind::Receive,
             quantity: product.stock,
             stock_after: product.stock,

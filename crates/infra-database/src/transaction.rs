@@ -8,9 +8,12 @@ use jangteo_application::idempotency::IdempotencyRepository;
 use jangteo_application::outbox::OutboxRepository;
 use jangteo_application::trail::TrailRepository;
 use jangteo_domain::RepositoryError;
+use jangteo_domain::cart::CartRepository;
+use jangteo_domain::catalogue::CatalogueRepository;
 use jangteo_domain::coupon::CouponRepository;
 use jangteo_domain::order::OrderRepository;
 use jangteo_domain::product::ProductRepository;
+use jangteo_domain::store::StoreRepository;
 use jangteo_domain::user::UserRepository;
 use jangteo_domain::wallet::WalletRepository;
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
@@ -53,11 +56,23 @@ impl UnitOfWork for Transaction {
         self
     }
 
+    fn stores(&mut self) -> &mut dyn StoreRepository {
+        self
+    }
+
     fn products(&mut self) -> &mut dyn ProductRepository {
         self
     }
 
+    fn catalogue(&mut self) -> &mut dyn CatalogueRepository {
+        self
+    }
+
     fn coupons(&mut self) -> &mut dyn CouponRepository {
+        self
+    }
+
+    fn carts(&mut self) -> &mut dyn CartRepository {
         self
     }
 

@@ -1,14 +1,18 @@
 //! Customers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use jangteo_domain::user::{Email, Profile, UserRepository};
+use chrono::{DateTime, Utc};
+use jangteo_domain::order::OrderStatus;
+use jangteo_domain::user::{Account, Email, OpenOrders, Profile, UserRepository};
 use jangteo_domain::{RepositoryError, User, UserId};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, QuerySelect};
 
-use crate::entity::{users, wallets};
+use crate::entity::{cart_items, orders, users, wallets};
 use crate::error::{Corrupt, failed};
+use crate::rows::{order_status, read_order_status};
 use crate::statement::padded;
 use crate::transaction::Transaction;
 
@@ -43,7 +47,106 @@ impl UserRepository for Transaction {
         }));
         Ok(())
     }
+
+    async fn accounts(
+        &mut self,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, Account>, RepositoryError> {
+        let transaction = self.up_to_date().await?;
+        let mut found = BTreeMap::new();
+        for list in padded(users.iter().map(|user| user.0)) {
+            let rows = users::Entity::find()
+                .filter(users::Column::Id.is_in(list))
+                .filter(users::Column::DeletedAt.is_null());
+            for row in rows.all(transaction).await.map_err(failed)? {
+                found.insert(UserId(row.id), Account::try_from(row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn open_orders(
+        &mut self,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, Vec<OpenOrders>>, RepositoryError> {
+        let transaction = self.up_to_date().await?;
+        let finished = [OrderStatus::Delivered, OrderStatus::Cancelled].map(order_status);
+        let mut open: BTreeMap<UserId, Vec<OpenOrders>> = BTreeMap::new();
+        for list in padded(users.iter().map(|user| user.0)) {
+            let counts: Vec<(i64, String, i64)> = orders::Entity::find()
+                .select_only()
+                .columns([orders::Column::UserId, orders::Column::Status])
+                .column_as(orders::Column::Id.count(), "orders")
+                .filter(orders::Column::UserId.is_in(list))
+                .filter(orders::Column::Status.is_not_in(finished))
+                .group_by(orders::Column::UserId)
+                .group_by(orders::Column::Status)
+                .into_tuple()
+                .all(transaction)
+                .await
+                .map_err(failed)?;
+            for (user, status, count) in counts {
+                let status = read_order_status(user, &status)?;
+                let count = u64::try_from(count).unwrap_or_default();
+                open.entry(UserId(user)).or_default().push(OpenOrders { status, count });
+            }
+        }
+        Ok(open)
+    }
+
+    async fn change_many(&mut self, accounts: &[Account], at: DateTime<Utc>) -> Result<(), RepositoryError> {
+        for Account { user, version } in accounts {
+            let name = self.writes.text(user.profile.name.as_str());
+            let email = self.writes.text(user.profile.email.as_str());
+            let phone = match &user.profile.phone {
+                Some(phone) => self.writes.text(phone.as_str()),
+                None => Expr::cust("NULL"),
+            };
+            let update = users::Entity::update_many()
+                .col_expr(users::Column::Name, name)
+                .col_expr(users::Column::Email, email)
+                .col_expr(users::Column::Phone, phone)
+                .col_expr(users::Column::UpdatedAt, self.writes.moment(at))
+                .col_expr(users::Column::Version, Expr::val(*version))
+                .filter(users::Column::Id.eq(user.id.0))
+                .filter(users::Column::Version.eq(version - 1))
+                .filter(users::Column::DeletedAt.is_null());
+            self.writes.update(update, 1);
+        }
+        Ok(())
+    }
+
+    async fn close_many(
+        &mut self,
+        users: &BTreeSet<UserId>,
+        at: DateTime<Utc>,
+    ) -> Result<(), RepositoryError> {
+        let ids = || users.iter().map(|user| user.0);
+        let left = self.writes.moment(at);
+        let leaving = users::Entity::update_many()
+            .col_expr(users::Column::DeletedAt, left.clone())
+            .col_expr(users::Column::UpdatedAt, left.clone())
+            .col_expr(users::Column::Name, Expr::val(NOBODY))
+            .col_expr(users::Column::Phone, Expr::cust("NULL"))
+            .col_expr(users::Column::Version, Expr::col(users::Column::Version).add(1))
+            .filter(users::Column::Id.is_in(ids()))
+            .filter(users::Column::DeletedAt.is_null());
+        self.writes.update(leaving, users.len());
+        let closing = wallets::Entity::update_many()
+            .col_expr(wallets::Column::ClosedAt, left.clone())
+            .col_expr(wallets::Column::UpdatedAt, left)
+            .filter(wallets::Column::UserId.is_in(ids()))
+            .filter(wallets::Column::Balance.eq(0))
+            .filter(wallets::Column::ClosedAt.is_null());
+        self.writes.update(closing, users.len());
+        let in_carts = cart_items::Entity::delete_many().filter(cart_items::Column::UserId.is_in(ids()));
+        self.writes.delete_any(in_carts);
+        Ok(())
+    }
 }
+
+/// In the place of the name of somebody who has left.
+const NOBODY: &str = "-";
 
 pub(crate) fn user_row(user: &User) -> users::ActiveModel {
     users::ActiveModel {
@@ -55,6 +158,14 @@ pub(crate) fn user_row(user: &User) -> users::ActiveModel {
         updated_at: Set(user.created_at),
         deleted_at: Set(None),
         version: NotSet,
+    }
+}
+
+impl TryFrom<users::Model> for Account {
+    type Error = Corrupt;
+
+    fn try_from(row: users::Model) -> Result<Self, Corrupt> {
+        Ok(Self { version: row.version, user: User::try_from(row)? })
     }
 }
 

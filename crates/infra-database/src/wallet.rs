@@ -27,6 +27,7 @@ impl WalletRepository for Transaction {
                 .select_only()
                 .columns([wallets::Column::UserId, wallets::Column::Balance])
                 .filter(wallets::Column::UserId.is_in(list))
+                .filter(wallets::Column::ClosedAt.is_null())
                 .order_by_asc(wallets::Column::UserId)
                 .lock_exclusive()
                 .into_tuple()

@@ -4,9 +4,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use jangteo_application::cache::{CacheKey, SharedCache, StockLeft, StockNews};
+use jangteo_application::cache::{CacheKey, CatalogueNews, SharedCache, StockLeft, StockNews};
 use jangteo_application::queries::{
-    CatalogueQueries, Page, PageRequest, PopularProducts, ProductList, ProductView,
+    CatalogueQueries, Page, PageRequest, PopularProducts, ProductDetail, ProductList, ProductView,
 };
 use jangteo_domain::coupon::Coupon;
 use jangteo_domain::{CouponCode, ProductId, RepositoryError};
@@ -27,7 +27,9 @@ pub struct CacheSettings {
 pub struct CachedCatalogue {
     source: Arc<dyn CatalogueQueries>,
     pages: Arc<ReadThrough<Page<ProductView>>>,
-    products: Arc<ReadThrough<Option<ProductView>>>,
+    /// Apart from the other pages, and not shared: anybody can look for whatever words they like.
+    searches: Arc<ReadThrough<Page<ProductView>>>,
+    products: Arc<ReadThrough<Option<ProductDetail>>>,
     popular: Arc<ReadThrough<PopularProducts>>,
     best_sellers: Arc<ReadThrough<PopularProducts>>,
     offers: Arc<ReadThrough<Page<Coupon>>>,
@@ -35,6 +37,10 @@ pub struct CachedCatalogue {
     sold: Cache<ProductId, (StockLeft, Instant)>,
     /// When it last sold or took back anything: answers that are younger need not be looked through.
     last_sale: RwLock<Option<Instant>>,
+    /// When administrators last changed a product by way of this instance.
+    changed: Cache<ProductId, Instant>,
+    /// When they last changed any.
+    last_change: RwLock<Option<Instant>>,
 }
 
 impl CachedCatalogue {
@@ -49,6 +55,7 @@ impl CachedCatalogue {
         Self {
             source,
             pages: ReadThrough::new("product-pages", products, shared.clone()),
+            searches: ReadThrough::new("product-searches", products, None),
             products: ReadThrough::new("products", products, shared.clone()),
             popular: ReadThrough::new("popular-products", popular, shared.clone()),
             best_sellers: ReadThrough::new("best-sellers", popular, shared.clone()),
@@ -56,6 +63,8 @@ impl CachedCatalogue {
             // An answer that is older than that is not shown.
             sold: Cache::builder().time_to_live(products.max(Duration::from_millis(1))).build(),
             last_sale: RwLock::new(None),
+            changed: Cache::builder().time_to_live(products.max(Duration::from_millis(1))).build(),
+            last_change: RwLock::new(None),
         }
     }
 
@@ -97,28 +106,39 @@ impl StockNews for CachedCatalogue {
     }
 }
 
+/// What was read before is not shown any more.
+impl CatalogueNews for CachedCatalogue {
+    fn changed(&self, product: ProductId) {
+        let now = Instant::now();
+        self.changed.insert(product, now);
+        *self.last_change.write().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+}
+
 #[async_trait]
 impl CatalogueQueries for CachedCatalogue {
     async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError> {
+        let since = *self.last_change.read().unwrap_or_else(PoisonError::into_inner);
+        let pages = if list.search.is_some() { &self.searches } else { &self.pages };
         let load = || {
-            let source = Arc::clone(&self.source);
+            let (source, list) = (Arc::clone(&self.source), list.clone());
             async move { source.products(list).await }
         };
-        let entry = self.pages.get(CacheKey::ProductPage(list), load).await?;
+        let entry = pages.get(CacheKey::ProductPage(list.clone()), since, load).await?;
         let mut page = entry.value.clone();
         self.up_to_date(entry.made_at, &mut page.content);
         Ok(page)
     }
 
-    async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError> {
+    async fn product(&self, id: ProductId) -> Result<Option<ProductDetail>, RepositoryError> {
         let load = || {
             let source = Arc::clone(&self.source);
             async move { source.product(id).await }
         };
-        let entry = self.products.get(CacheKey::Product(id), load).await?;
-        let mut product = entry.value.clone();
-        self.up_to_date(entry.made_at, &mut product);
-        Ok(product)
+        let entry = self.products.get(CacheKey::Product(id), self.changed.get(&id), load).await?;
+        let mut detail = entry.value.clone();
+        self.up_to_date(entry.made_at, detail.as_mut().map(|detail| &mut detail.product));
+        Ok(detail)
     }
 
     async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError> {
@@ -127,7 +147,7 @@ impl CatalogueQueries for CachedCatalogue {
             let source = Arc::clone(&self.source);
             async move { source.popular(days, limit).await }
         };
-        let entry = self.popular.get(key, load).await?;
+        let entry = self.popular.get(key, None, load).await?;
         Ok(entry.value.clone())
     }
 
@@ -137,7 +157,7 @@ impl CatalogueQueries for CachedCatalogue {
             let source = Arc::clone(&self.source);
             async move { source.best_sellers(limit).await }
         };
-        let entry = self.best_sellers.get(key, load).await?;
+        let entry = self.best_sellers.get(key, None, load).await?;
         Ok(entry.value.clone())
     }
 
@@ -146,7 +166,7 @@ impl CatalogueQueries for CachedCatalogue {
             let source = Arc::clone(&self.source);
             async move { source.coupon_offers(page).await }
         };
-        let entry = self.offers.get(CacheKey::CouponOffers(page), load).await?;
+        let entry = self.offers.get(CacheKey::CouponOffers(page), None, load).await?;
         Ok(entry.value.clone())
     }
 
@@ -170,7 +190,7 @@ mod tests {
         #[async_trait]
         impl CatalogueQueries for Source {
             async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError>;
-            async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError>;
+            async fn product(&self, id: ProductId) -> Result<Option<ProductDetail>, RepositoryError>;
             async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError>;
             async fn best_sellers(&self, limit: u32) -> Result<PopularProducts, RepositoryError>;
             async fn coupon_offers(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError>;
@@ -197,7 +217,6 @@ mod tests {
             store: StoreId(1),
             store_name: "Store".to_owned(),
             name: "Shirt".to_owned(),
-            description: String::new(),
             price: Money::ZERO,
             stock: 10,
             sales_volume: 0,

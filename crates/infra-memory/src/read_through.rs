@@ -11,8 +11,10 @@ use metrics::{Counter, Histogram, counter, histogram};
 use moka::Expiry;
 use moka::future::Cache;
 
-/// Values of one kind that are kept.
-const ENTRIES: u64 = 10_000;
+/// How much is kept of one kind of values, in [`Stored::weight`].
+const ROOM: u64 = 64 * 1024 * 1024;
+/// What an entry weighs beside its value, its key included.
+const ENTRY: usize = 512;
 /// From which part of its life on a value is renewed, while it is still shown: each one from another, so that what was
 /// made together is not renewed together.
 const RENEWED_FROM: std::ops::Range<f64> = 0.75..0.95;
@@ -68,6 +70,10 @@ impl<V> Entry<V> {
         self.renewed_from <= Instant::now()
     }
 
+    fn is_as_of(&self, moment: Option<Instant>) -> bool {
+        moment.is_none_or(|moment| self.made_at >= moment)
+    }
+
     fn can_be_shown(&self) -> bool {
         self.made_at.elapsed() < self.oldest
     }
@@ -99,15 +105,19 @@ impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
         oldest: Duration,
         shared: Option<Arc<dyn SharedCache>>,
     ) -> Arc<Self> {
-        let entries = Cache::builder().max_capacity(ENTRIES).expire_after(WhenOld).build();
+        let weight = |_: &CacheKey, entry: &Arc<Entry<V>>| {
+            u32::try_from(ENTRY + entry.value.weight()).unwrap_or(u32::MAX)
+        };
+        let entries = Cache::builder().max_capacity(ROOM).weigher(weight).expire_after(WhenOld).build();
         Arc::new(Self { entries, shared, oldest, counts: Counts::of(kind) })
     }
 
-    /// The value, from wherever it is to be had.
+    /// The value, from wherever it is to be had; if there is such a moment, as it was then or later.
     pub(crate) async fn get<L>(
         self: &Arc<Self>,
         key: CacheKey,
-        load: impl FnOnce() -> L,
+        since: Option<Instant>,
+        load: impl Fn() -> L,
     ) -> Result<Arc<Entry<V>>, RepositoryError>
     where
         L: Future<Output = Result<V, RepositoryError>> + Send + 'static,
@@ -115,32 +125,56 @@ impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
         if self.oldest.is_zero() {
             return self.load(load()).await.map(Arc::new);
         }
-        let entry = match self.entries.get(&key).await {
-            None => {
-                self.counts.misses.increment(1);
-                self.found(key, load()).await?
+        let entry = loop {
+            let entry = self.any(&key, since, load()).await?;
+            if entry.is_as_of(since) {
+                break entry;
             }
-            Some(entry) => {
-                self.counts.hits.increment(1);
-                match entry.is_getting_old() {
-                    true => self.renewed(key, entry, load()).await?,
-                    false => entry,
-                }
-            }
+            // Also what somebody began to make before the moment and kept after it.
+            self.entries.invalidate(&key).await;
         };
         self.counts.age.record(entry.made_at.elapsed().as_secs_f64());
         Ok(entry)
     }
 
+    async fn any<L>(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        since: Option<Instant>,
+        load: L,
+    ) -> Result<Arc<Entry<V>>, RepositoryError>
+    where
+        L: Future<Output = Result<V, RepositoryError>> + Send + 'static,
+    {
+        match self.entries.get(key).await {
+            None => {
+                self.counts.misses.increment(1);
+                self.found(key.clone(), since, load).await
+            }
+            Some(entry) => {
+                self.counts.hits.increment(1);
+                match entry.is_getting_old() {
+                    true => self.renewed(key.clone(), since, entry, load).await,
+                    false => Ok(entry),
+                }
+            }
+        }
+    }
+
     /// All who miss a value at the same time wait for one of them.
-    async fn found<L>(self: &Arc<Self>, key: CacheKey, load: L) -> Result<Arc<Entry<V>>, RepositoryError>
+    async fn found<L>(
+        self: &Arc<Self>,
+        key: CacheKey,
+        since: Option<Instant>,
+        load: L,
+    ) -> Result<Arc<Entry<V>>, RepositoryError>
     where
         L: Future<Output = Result<V, RepositoryError>> + Send + 'static,
     {
         let this = Arc::clone(self);
         to_the_end(async move {
-            let fetch = async { this.fetch(&key, load).await.map(Arc::new) };
-            let entry = this.entries.entry(key).or_try_insert_with(fetch).await;
+            let fetch = async { this.fetch(&key, since, load).await.map(Arc::new) };
+            let entry = this.entries.entry(key.clone()).or_try_insert_with(fetch).await;
             entry.map(moka::Entry::into_value).map_err(told_to_many)
         })
         .await
@@ -151,6 +185,7 @@ impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
     async fn renewed<L>(
         self: &Arc<Self>,
         key: CacheKey,
+        since: Option<Instant>,
         old: Arc<Entry<V>>,
         load: L,
     ) -> Result<Arc<Entry<V>>, RepositoryError>
@@ -162,7 +197,7 @@ impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
         }
         let (this, renewing) = (Arc::clone(self), Renewing(old));
         to_the_end(async move {
-            let new = match this.fetch(&key, load).await {
+            let new = match this.fetch(&key, since, load).await {
                 Err(_) if renewing.0.can_be_shown() => return Ok(Arc::clone(&renewing.0)),
                 fetched => Arc::new(fetched?),
             };
@@ -173,7 +208,12 @@ impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
     }
 
     /// From what all instances share, or made for them.
-    async fn fetch<L>(&self, key: &CacheKey, load: L) -> Result<Entry<V>, RepositoryError>
+    async fn fetch<L>(
+        &self,
+        key: &CacheKey,
+        since: Option<Instant>,
+        load: L,
+    ) -> Result<Entry<V>, RepositoryError>
     where
         L: Future<Output = Result<V, RepositoryError>> + Send,
     {
@@ -182,6 +222,7 @@ impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
         while begun.elapsed() < PATIENCE {
             let asked_at = Instant::now();
             let found = shared.get(key).await.and_then(|found| self.read(found, asked_at));
+            let found = found.filter(|entry| entry.is_as_of(since));
             let is_good = found.as_ref().is_some_and(|entry| !entry.is_getting_old());
             let maker = if is_good { Maker::Other } else { shared.maker(key).await };
             match (found, maker) {

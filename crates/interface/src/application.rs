@@ -1,5 +1,6 @@
 //! The whole server, put together and taken apart.
 
+use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
@@ -10,17 +11,24 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use chrono::TimeDelta;
 use futures::future::OptionFuture;
+use jangteo_application::adjust_stock::AdjustStock;
 use jangteo_application::adjust_wallets::AdjustWallets;
 use jangteo_application::cache::SharedCache;
 use jangteo_application::cancel_orders::CancelOrders;
+use jangteo_application::change_carts::ChangeCarts;
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
+use jangteo_application::edit_products::EditProducts;
 use jangteo_application::fulfil_orders::FulfilOrders;
+use jangteo_application::manage_accounts::ManageAccounts;
+use jangteo_application::manage_stores::ManageStores;
 use jangteo_application::operation::Executor;
+use jangteo_application::order_carts::OrderCarts;
+use jangteo_application::pay_orders::PayOrders;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::register_users::RegisterUsers;
 use jangteo_application::{
-    Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, Operation, RateLimiter, Redeliverer,
+    Batcher, BatcherSettings, Clock, CouponClaims, CouponGate, RateLimiter, Redeliverer,
 };
 use jangteo_infra_database::{DatabaseSettings, Store};
 use jangteo_infra_memory::{CacheSettings, CachedCatalogue, MemoryCouponGate, MemoryRateLimiter};
@@ -31,7 +39,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::http::{self, Downloads, Limits, Operations, Shop};
+use crate::http::{self, Answers, Downloads, Limits, Operations, Recognition, Replays, Shop};
 use crate::reads::Reads;
 use crate::telemetry;
 use crate::worker::{self, Worker};
@@ -44,7 +52,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 7;
+const WRITING_OPERATIONS: u32 = 14;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -91,9 +99,10 @@ impl Application {
         let address = listener.local_addr()?;
         // Before anything that counts.
         let metrics = telemetry::process_metrics();
+        let recognition = Recognition::of(&settings)?;
         let store = connect(&settings, Arc::clone(&clock)).await?;
         let redis = connect_redis(&settings, &store).await?;
-        let shop = Arc::new(open(&settings, &store, redis, metrics.clone(), clock));
+        let shop = Arc::new(open(&settings, &store, redis, recognition, metrics.clone(), clock));
         let server = serve(listener, &settings, Arc::clone(&shop))?;
         let upkeep = telemetry::start_upkeep(metrics);
         let (stop, _) = watch::channel(false);
@@ -172,12 +181,19 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
     shop.downloads.stop();
     tokio::join!(
         shop.orders.drain(),
+        shop.payments.drain(),
         shop.cancellations.drain(),
         shop.fulfilments.drain(),
+        shop.cart_changes.drain(),
+        shop.cart_orders.drain(),
         shop.charges.drain(),
         shop.adjustments.drain(),
         shop.claims.drain(),
         shop.registrations.drain(),
+        shop.accounts.drain(),
+        shop.store_changes.drain(),
+        shop.product_edits.drain(),
+        shop.stock_adjustments.drain(),
     );
 }
 
@@ -220,6 +236,7 @@ fn open(
     settings: &Settings,
     store: &Store,
     redis: Option<Redis>,
+    recognition: Recognition,
     metrics: PrometheusHandle,
     clock: Arc<dyn Clock>,
 ) -> Shop {
@@ -230,6 +247,7 @@ fn open(
         lanes,
         deadline: Duration::from_millis(settings.batch_deadline_ms),
     };
+    let batches = &Batches { settings: batches, replays: RefCell::default() };
     let reads = Arc::new(Reads::here(store.clone()));
     let ages = CacheSettings {
         products: Duration::from_millis(settings.product_cache_ms),
@@ -241,8 +259,11 @@ fn open(
     let charging = ChargeWallets { policy: settings.wallet_policy() };
     Shop {
         orders: start(PlaceOrders, store, &clock, batches),
+        payments: start(PayOrders, store, &clock, batches),
         cancellations: start(CancelOrders, store, &clock, batches),
         fulfilments: start(FulfilOrders, store, &clock, batches),
+        cart_changes: start(ChangeCarts, store, &clock, batches),
+        cart_orders: start(OrderCarts, store, &clock, batches),
         charges: start(charging, store, &clock, batches),
         adjustments: start(AdjustWallets, store, &clock, batches),
         claims: CouponClaims::start(
@@ -252,20 +273,39 @@ fn open(
             Arc::clone(&clock),
         ),
         registrations: start(RegisterUsers, store, &clock, batches),
+        accounts: start(ManageAccounts, store, &clock, batches),
+        product_edits: start(EditProducts, store, &clock, batches),
+        stock_adjustments: start(AdjustStock, store, &clock, batches),
+        managed_catalogue: reads.clone(),
+        catalogue_news: catalogue.clone(),
         stock_news: catalogue.clone(),
         catalogue,
         customers: reads.clone(),
+        customer_accounts: reads.clone(),
+        keys: reads.clone(),
+        store_changes: start(ManageStores, store, &clock, batches),
+        back_office: reads.clone(),
         audit: reads.clone(),
         redeliverer: redeliverer(store, &clock),
         outbox: reads.clone(),
         order_book: reads.clone(),
         exports: reads,
         downloads: Downloads::here(),
+        recognition,
         limits: settings.limits_requests().then(|| limits(settings, redis.as_ref())),
         operations: Arc::new(operations(store, redis, metrics, Arc::clone(&clock))),
+        order_hold: settings.order_hold(),
         clock,
         longest_body: settings.max_body_bytes.get(),
+        // In the end: what was not started has no answers.
+        replays: batches.replays.take(),
     }
+}
+
+/// How operations are started, and the answers of those that were.
+struct Batches {
+    settings: BatcherSettings,
+    replays: RefCell<Replays>,
 }
 
 /// What is told of a process, none of whose workers runs yet.
@@ -294,14 +334,10 @@ fn limits(settings: &Settings, redis: Option<&Redis>) -> Arc<Limits> {
 }
 
 /// The lanes run on this runtime, not on those of the HTTP workers: they must outlive them.
-fn start<O: Operation>(
-    operation: O,
-    store: &Store,
-    clock: &Arc<dyn Clock>,
-    settings: BatcherSettings,
-) -> Batcher<O> {
+fn start<O: Answers>(operation: O, store: &Store, clock: &Arc<dyn Clock>, batches: &Batches) -> Batcher<O> {
+    batches.replays.borrow_mut().learn::<O>();
     let store = Arc::new(store.clone());
-    Batcher::start(Executor::new(operation, store.clone(), store, Arc::clone(clock)), settings)
+    Batcher::start(Executor::new(operation, store.clone(), store, Arc::clone(clock)), batches.settings)
 }
 
 /// Listens. Connections wait until somebody serves them.

@@ -22,6 +22,7 @@ mod platform;
 mod seed;
 mod serve;
 mod signals;
+mod token;
 mod worker;
 
 /// An order and payment engine for shops that sell under pressure.
@@ -46,6 +47,7 @@ Examples:
   jangteo --database-url mysql://shop:secret@db/shop worker --listen 127.0.0.1:9100
   jangteo seed --users 1000 --products 200 --stock 1000000 --balance 1000000 --coupon WELCOME10:PERCENT:10:1000
   jangteo audit --json
+  jangteo token --user 1 --role ADMIN --expires-in 8h
   jangteo platform --file events.db          a data platform that receives events on http://127.0.0.1:8090/events
 
 Settings: defaults, then jangteo.toml (or --config FILE), then JANGTEO_* variables, then flags. All of them are listed
@@ -79,6 +81,8 @@ enum Command {
     Health(health::Arguments),
     /// Print the OpenAPI document
     Openapi,
+    /// Print a token that says who asks, signed with the first of the settings' secrets or with a private key
+    Token(token::Arguments),
     /// Be the data platform: receive events and tell whether all came, for demonstrations, tests and benchmarks
     Platform(platform::Arguments),
 }
@@ -101,7 +105,8 @@ impl Cli {
             Command::Seed(arguments) => Box::pin(seed::run(&sources(), &arguments)).await,
             Command::Audit(arguments) => return Box::pin(audit::run(&sources(), arguments)).await,
             Command::Health(arguments) => health::run(&arguments),
-            Command::Openapi => print_openapi(),
+            Command::Openapi => print_openapi(&sources()),
+            Command::Token(arguments) => token::run(&sources(), &arguments),
             Command::Platform(arguments) => Box::pin(platform::run(arguments)).await,
         };
         match done {
@@ -166,8 +171,9 @@ fn complaint(error: &anyhow::Error) -> String {
     said
 }
 
-fn print_openapi() -> anyhow::Result<()> {
-    print(&format!("{}\n", http::openapi().to_pretty_json()?))
+fn print_openapi(sources: &Sources) -> anyhow::Result<()> {
+    let document = http::openapi(Settings::load(sources)?.authentication());
+    print(&format!("{}\n", document.to_pretty_json()?))
 }
 
 #[cfg(test)]
@@ -210,6 +216,18 @@ mod tests {
             matches!(cli.command, Some(Command::Serve(arguments)) if arguments.migrate && !arguments.no_worker)
         );
         assert_eq!(cli.settings.database_url.as_deref(), Some("mysql://a/b"));
+    }
+
+    #[test]
+    fn a_token_is_for_an_hour_unless_it_is_said_otherwise() {
+        let token =
+            |more: &[&str]| Cli::try_parse_from(["jangteo", "token", "--user", "7"].iter().chain(more));
+        assert!(token(&[]).is_ok() && token(&["--role", "ADMIN", "--expires-in", "90m"]).is_ok());
+        for more in
+            [&["--role", "KING"][..], &["--expires-in", "soon"], &["--expires-in", "0s"], &["--user", "0"]]
+        {
+            assert!(token(more).is_err(), "{more:?}");
+        }
     }
 
     #[test]

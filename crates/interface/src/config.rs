@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Value};
@@ -23,12 +24,15 @@ use jangteo_infra_redis::RedisUrl;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
+mod keys;
 mod named_values;
 mod suggestion;
 mod values;
 
+use keys::texts;
 use named_values::named_values;
 
+pub use keys::{JwtPublicKey, JwtPublicKeys, JwtSecrets, Pem};
 pub use values::{Authentication, DatabaseUrl, LogFilter, LogFormat, Switch, TrustedProxies};
 
 /// Everything that can be set.
@@ -50,12 +54,30 @@ pub struct Settings {
     /// How customers are recognised; needs to be said on an address that others can reach.
     #[serde(deserialize_with = "optional_text")]
     pub auth: Option<Authentication>,
+    /// Secrets that tokens may be signed with (HS256).
+    #[serde(deserialize_with = "texts")]
+    pub jwt_secret: JwtSecrets,
+    /// Public keys of those who sign tokens (RS256 or EdDSA).
+    #[serde(deserialize_with = "texts")]
+    pub jwt_public_key: JwtPublicKeys,
+    /// Whom tokens must be meant for.
+    #[serde(deserialize_with = "optional_text")]
+    pub jwt_audience: Option<String>,
+    /// Who must have issued tokens.
+    #[serde(deserialize_with = "optional_text")]
+    pub jwt_issuer: Option<String>,
+    /// By how much the clock of who issues tokens may differ, in seconds.
+    #[serde(deserialize_with = "at_most_five_minutes")]
+    pub jwt_leeway_s: u64,
     /// What no wallet may pass by charging.
     #[serde(deserialize_with = "text")]
     pub wallet_max_balance: Money,
     /// The least that can be charged at once.
     #[serde(deserialize_with = "text")]
     pub wallet_min_charge: Money,
+    /// How long an order that is paid later is held, in milliseconds.
+    #[serde(deserialize_with = "at_most_a_day")]
+    pub order_hold_ms: NonZeroU64,
     /// What is logged.
     #[serde(deserialize_with = "text")]
     pub log: LogFilter,
@@ -86,7 +108,7 @@ pub struct Settings {
     /// Threads that serve HTTP; unset, one for every two processors.
     #[serde(deserialize_with = "optional_text")]
     pub http_workers: Option<NonZeroUsize>,
-    /// How often scheduled jobs are tried, in milliseconds.
+    /// Within which time scheduled jobs do what there is to do, in milliseconds.
     #[serde(deserialize_with = "at_most_a_day")]
     pub job_interval_ms: NonZeroU64,
     /// The data platform that events go to.
@@ -161,8 +183,14 @@ impl Default for Settings {
             redis_url: None,
             redis_timeout_ms: NonZeroU64::new(200).expect("a default above zero"),
             auth: None,
+            jwt_secret: JwtSecrets::default(),
+            jwt_public_key: JwtPublicKeys::default(),
+            jwt_audience: None,
+            jwt_issuer: None,
+            jwt_leeway_s: LEEWAY,
             wallet_max_balance: Money::from_minor(100_000_000),
             wallet_min_charge: Money::from_minor(100),
+            order_hold_ms: NonZeroU64::new(900_000).expect("a default above zero"),
             log: LogFilter::default(),
             log_format: None,
             batch_size: at_least_one(128),
@@ -198,6 +226,8 @@ impl Default for Settings {
         }
     }
 }
+
+const LEEWAY: u64 = 30;
 
 /// Where settings are looked for.
 #[derive(Debug, Clone, Default)]
@@ -248,9 +278,16 @@ pub enum SettingsError {
     #[error(
         "setting `listen` is {0}, which others can reach, and `auth` is not set. Callers name their user in the \
          X-User-Id header and are believed: set JANGTEO_AUTH=header if whoever can reach this address may do so \
-         (a gateway that checks them, a private network), or listen on 127.0.0.1"
+         (a gateway that checks them, a private network), or listen on 127.0.0.1; or set JANGTEO_AUTH=jwt, and they \
+         need tokens"
     )]
     Unprotected(SocketAddr),
+    /// No token could be accepted.
+    #[error(
+        "setting `auth` is jwt, and there is nothing to check tokens with: set `jwt_secret` (HS256) or \
+         `jwt_public_key` (RS256, EdDSA)"
+    )]
+    NoKeys,
 }
 
 /// Where a setting stands.
@@ -306,10 +343,47 @@ impl Settings {
                 problem,
             });
         }
-        match settings.listen.ip().is_loopback() || settings.auth.is_some() {
-            true => Ok(settings),
-            false => Err(SettingsError::Unprotected(settings.listen)),
+        if let Some(key) = settings.unused_about_tokens() {
+            let problem = "is only for tokens, and `auth` is not jwt".to_owned();
+            return Err(SettingsError::Invalid {
+                key: key.to_owned(),
+                origin: origin(key, &layers),
+                problem,
+            });
         }
+        match settings.auth {
+            Some(Authentication::Jwt)
+                if settings.jwt_secret.is_empty() && settings.jwt_public_key.is_empty() =>
+            {
+                Err(SettingsError::NoKeys)
+            }
+            None if !settings.listen.ip().is_loopback() => Err(SettingsError::Unprotected(settings.listen)),
+            Some(Authentication::Jwt | Authentication::Header) | None => Ok(settings),
+        }
+    }
+
+    /// A setting about tokens where none are asked for: who sets it takes the shop for protected.
+    fn unused_about_tokens(&self) -> Option<&'static str> {
+        [
+            ("jwt_secret", !self.jwt_secret.is_empty()),
+            ("jwt_public_key", !self.jwt_public_key.is_empty()),
+            ("jwt_audience", self.jwt_audience.is_some()),
+            ("jwt_issuer", self.jwt_issuer.is_some()),
+            ("jwt_leeway_s", self.jwt_leeway_s != LEEWAY),
+        ]
+        .into_iter()
+        .find_map(|(key, is_set)| (is_set && self.authentication() == Authentication::Header).then_some(key))
+    }
+
+    /// How callers are recognised.
+    #[must_use]
+    pub fn authentication(&self) -> Authentication {
+        self.auth.unwrap_or(Authentication::Header)
+    }
+
+    /// How long orders that are paid later are held.
+    pub(crate) fn order_hold(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.order_hold_ms.get().cast_signed())
     }
 
     /// A setting that was meant for another data platform.
@@ -439,6 +513,10 @@ where
     T: FromStr<Err: Display> + Into<u64> + Copy,
 {
     at_most(60_000, "a minute", deserializer)
+}
+
+fn at_most_five_minutes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    at_most(300, "five minutes", deserializer)
 }
 
 fn at_most_ten_minutes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

@@ -23,6 +23,7 @@
 //! | how everything is put together | `application.rs` |
 //! | an endpoint | `http/`, a file for each area |
 //! | what a failure looks like to a client | `http/error.rs`, `messages.rs` |
+//! | who asks | `http/recognition.rs`, `tokens.rs` |
 //! | what is done without being asked | `worker.rs` |
 //! | who receives events, to try it | `platform.rs` |
 //! | a setting | [`config`] |
@@ -36,6 +37,7 @@ mod messages;
 mod platform;
 mod reads;
 pub mod telemetry;
+mod tokens;
 mod worker;
 
 pub use application::{Application, StopHandle};

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap};
+use chrono::SecondsFormat;
+use jangteo_domain::catalogue::ManagedProduct;
 use jangteo_domain::coupon::{ClaimRefusal, CouponFault};
 use jangteo_domain::user::ProfileError;
 use jangteo_domain::wallet::InsufficientBalance;
-use jangteo_domain::{MoneyError, OrderRequest, Quantity};
+use jangteo_domain::{Cart, MoneyError, OrderRequest, Quantity};
 
-use crate::http::{OrderFault, Problem, Reason};
+use crate::http::{CatalogueFault, OrderFault, Problem, Reason};
+use crate::tokens::TokenFault;
 
 /// A language that messages are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,13 +90,26 @@ impl Problem {
                 "사용자를 확인할 수 없습니다. X-User-Id 헤더를 확인해 주세요.",
                 "It is not known who you are. Check the X-User-Id header.",
             ),
+            Self::NoToken => both(
+                "사용자를 확인할 수 없습니다. Authorization: Bearer 헤더로 토큰을 보내 주세요.",
+                "It is not known who you are. Send a token in the header Authorization: Bearer.",
+            ),
+            Self::BadToken => both("유효하지 않은 토큰입니다.", "The token is not accepted."),
             Self::Forbidden => both("접근 권한이 없습니다.", "You are not allowed to do this."),
             Self::NoSuchPath => both("존재하지 않는 경로입니다.", "There is nothing at this path."),
             Self::NoSuchUser => both("존재하지 않는 사용자입니다.", "There is no such user."),
             Self::NoSuchProduct => both("존재하지 않는 상품입니다.", "There is no such product."),
             Self::NoSuchOrder => both("존재하지 않는 주문입니다.", "There is no such order."),
             Self::NoSuchCoupon => both("존재하지 않는 쿠폰입니다.", "There is no such coupon."),
+            Self::NoSuchStore => both("존재하지 않는 상점입니다.", "There is no such store."),
             Self::NoSuchEvent => both("존재하지 않는 이벤트입니다.", "There is no such event."),
+            Self::NoSuchKey => both(
+                "이 Idempotency-Key로 처리된 요청이 없습니다.",
+                "Nothing was decided under this Idempotency-Key.",
+            ),
+            Self::NoSuchCartItem => {
+                both("장바구니에 없는 항목입니다.", "There is no such line in your cart.")
+            }
             Self::MethodNotAllowed { allowed } => both(
                 format!("지원하지 않는 메서드입니다. 사용할 수 있는 메서드: {allowed}"),
                 format!("This path does not know the method; it knows {allowed}."),
@@ -115,18 +131,35 @@ impl Problem {
                 "This Idempotency-Key was used for another request.",
             ),
             Self::EmailTaken => both("이미 사용 중인 이메일입니다.", "The e-mail address is taken."),
+            Self::NameTaken => both("이미 사용 중인 이름입니다.", "The name is taken."),
+            Self::StoreDeleted => both("삭제된 상점입니다.", "The store was deleted."),
+            Self::StoreHasProducts => both(
+                "상품이 있는 상점은 삭제할 수 없습니다.",
+                "The store has products, so it cannot be deleted.",
+            ),
             Self::Stale => both(
                 "그 사이에 다른 변경이 있었습니다. 다시 조회한 뒤 변경해 주세요.",
                 "Somebody else has changed this meanwhile. Look at it again, then change it.",
+            ),
+            Self::StillOpen => both(
+                "잔액이나 진행 중인 주문이 있어 탈퇴할 수 없습니다.",
+                "The account cannot be closed while it has money or open orders.",
             ),
             Self::OrderStatus(status) => both(
                 format!("현재 주문 상태({status})에서는 처리할 수 없습니다."),
                 format!("The order is {status}, which does not allow this."),
             ),
+            Self::HoldEnded => both(
+                "결제 기한이 지난 주문입니다. 재고와 쿠폰은 곧 반환됩니다.",
+                "The time to pay the order is over. Its pieces and its coupon are about to be given back.",
+            ),
             Self::EventSent => both(
                 "이미 전송된(SENT) 이벤트입니다. 다시 보내려면 resend를 사용하세요.",
                 "The event was delivered (SENT). To send it once more, use resend.",
             ),
+            Self::CartFull => both("장바구니가 가득 찼습니다.", "The cart is full."),
+            Self::CartEmpty => both("장바구니가 비어 있습니다.", "The cart is empty."),
+            Self::Catalogue(fault) => catalogue(*fault),
             Self::CouponInvalid => both("사용할 수 없는 쿠폰입니다.", "The coupon cannot be used."),
             Self::OutOfStock => {
                 both("재고가 부족한 상품이 있습니다.", "There are not enough pieces in stock.")
@@ -175,6 +208,7 @@ impl Reason {
             Self::BodyIncomplete => "BODY_INCOMPLETE",
             Self::NotAnId => "NOT_AN_ID",
             Self::NotAnIdempotencyKey => "MALFORMED_IDEMPOTENCY_KEY",
+            Self::Token(fault) => token_code(*fault),
             Self::OutOfRange { .. } => "OUT_OF_RANGE",
             Self::NotOneOf(_) => "NOT_ALLOWED",
             Self::NotAMoment => "NOT_A_MOMENT",
@@ -184,15 +218,30 @@ impl Reason {
             Self::Amount(MoneyError::TooPrecise) => "TOO_MANY_DECIMALS",
             Self::Amount(MoneyError::TooLarge) | Self::Order(OrderFault::TooLarge) => "AMOUNT_TOO_LARGE",
             Self::BelowMinimum { .. } => "BELOW_MINIMUM",
-            Self::Zero => "ZERO",
-            Self::Profile(ProfileError::TooLong(_)) => "TOO_LONG",
+            Self::Profile(ProfileError::TooLong(_)) | Self::TooLong { .. } => "TOO_LONG",
             Self::EmailTaken => "EMAIL_TAKEN",
+            Self::NothingToChange => "NOTHING_TO_CHANGE",
+            Self::BalanceLeft(_) => "BALANCE_LEFT",
+            Self::OpenOrders { .. } => "OPEN_ORDERS",
+            Self::NameTaken => "NAME_TAKEN",
+            Self::Deleted => "DELETED",
+            Self::HasProducts => "HAS_PRODUCTS",
             Self::Version(_) => "STALE",
             Self::NotALine { .. } => "NOT_A_LINE",
+            Self::TooManyEntries { .. } => "TOO_MANY",
+            Self::NotAnAddress => "NOT_AN_ADDRESS",
+            Self::Zero => "ZERO",
+            Self::Catalogue(fault) => catalogue_code(*fault),
             Self::OrderStatus(_) => "ORDER_STATUS",
+            Self::HoldEnded(_) => "HOLD_ENDED",
+            Self::UnknownCartItem => "UNKNOWN_CART_ITEM",
+            Self::CartFull => "CART_FULL",
+            Self::CartEmpty => "CART_EMPTY",
             Self::Order(OrderFault::LineCount) => "LINE_COUNT",
             Self::Order(OrderFault::TooManyPieces { .. }) => "TOO_MANY_PIECES",
             Self::Order(OrderFault::UnknownProduct { .. }) => "UNKNOWN_PRODUCT",
+            Self::Order(OrderFault::UnknownVariant { .. }) => "UNKNOWN_VARIANT",
+            Self::Order(OrderFault::VariantRequired { .. }) => "VARIANT_REQUIRED",
             Self::Order(OrderFault::Short(_)) => "OUT_OF_STOCK",
             Self::Order(OrderFault::Unaffordable(_)) | Self::Balance(_) => "INSUFFICIENT_BALANCE",
             Self::LimitExceeded { .. } => "BALANCE_LIMIT_EXCEEDED",
@@ -236,6 +285,7 @@ impl Reason {
                 "공백이 없는 1~255자의 ASCII 문자여야 합니다.",
                 "This must be 1 to 255 visible ASCII characters.",
             ),
+            Self::Token(fault) => token(*fault),
             Self::OutOfRange { least, most } => both(
                 format!("{least} 이상 {most} 이하의 정수여야 합니다."),
                 format!("This must be a whole number from {least} to {most}."),
@@ -262,12 +312,26 @@ impl Reason {
             }
             Self::Zero => both("0이 아니어야 합니다.", "This must not be zero."),
             Self::Balance(short) => unaffordable(*short),
-            Self::Profile(ProfileError::TooLong(most)) => both(
+            Self::Profile(ProfileError::TooLong(most)) | Self::TooLong { longest: most } => both(
                 format!("{most}자를 넘을 수 없습니다."),
                 format!("This must not be longer than {most} characters."),
             ),
             Self::Amount(error) => amount(*error),
-            Self::EmailTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::NothingToChange => {
+                both("변경할 값이 없습니다.", "There is nothing that is to be different.")
+            }
+            Self::BalanceLeft(balance) => {
+                both(format!("잔액 {balance}이 남아 있습니다."), format!("{balance} is left in the wallet."))
+            }
+            Self::OpenOrders { status, count } => both(
+                format!("{status} 상태의 주문이 {count}건 있습니다."),
+                format!("There are orders that are {status}: {count}."),
+            ),
+            Self::EmailTaken | Self::NameTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::Deleted => both("이미 삭제되었습니다.", "It was deleted."),
+            Self::HasProducts => {
+                both("삭제되지 않은 상품이 있습니다.", "It has products that are not deleted.")
+            }
             Self::Version(version) => both(
                 format!("현재 버전은 {version}입니다."),
                 format!("The version there is now is {version}."),
@@ -276,9 +340,27 @@ impl Reason {
                 format!("줄바꿈 없이 1자 이상 {longest}자 이하여야 합니다."),
                 format!("This must be a line of 1 to {longest} characters."),
             ),
+            Self::TooManyEntries { most } => {
+                both(format!("최대 {most}개까지 쓸 수 있습니다."), format!("This may have {most} entries."))
+            }
+            Self::NotAnAddress => both(
+                "http:// 또는 https://로 시작하는 올바른 주소여야 합니다.",
+                "This must be an address that begins with http:// or https://.",
+            ),
+            Self::Catalogue(fault) => catalogue(*fault),
             Self::OrderStatus(status) => {
                 both(format!("주문 상태는 {status}입니다."), format!("The order is {status}."))
             }
+            Self::HoldEnded(until) => {
+                let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
+                both(format!("결제 기한은 {until}까지였습니다."), format!("It could be paid until {until}."))
+            }
+            Self::UnknownCartItem => both("장바구니에 없는 항목입니다.", "Your cart has no such line."),
+            Self::CartFull => both(
+                format!("장바구니에는 {}개 항목까지 담을 수 있습니다.", Cart::MAX_LINES),
+                format!("A cart has at most {} lines.", Cart::MAX_LINES),
+            ),
+            Self::CartEmpty => both("주문할 항목이 없습니다.", "There is nothing to order."),
             Self::LimitExceeded { balance, maximum } => both(
                 format!("현재 잔액은 {balance}이고, {maximum}까지 충전할 수 있습니다."),
                 format!("The balance is {balance} and may become {maximum}."),
@@ -287,6 +369,54 @@ impl Reason {
             Self::Coupon(fault) => coupon(fault),
             Self::Claim(refusal) => claim(refusal),
         }
+    }
+}
+
+fn token_code(fault: TokenFault) -> &'static str {
+    match fault {
+        TokenFault::NotBearer => "NOT_BEARER",
+        TokenFault::TooLong => "TOKEN_TOO_LONG",
+        TokenFault::Malformed => "TOKEN_MALFORMED",
+        TokenFault::Algorithm => "TOKEN_ALGORITHM",
+        TokenFault::UnknownKey => "TOKEN_KEY_UNKNOWN",
+        TokenFault::Signature => "TOKEN_SIGNATURE",
+        TokenFault::Expired => "TOKEN_EXPIRED",
+        TokenFault::NotYetValid => "TOKEN_NOT_YET_VALID",
+        TokenFault::Missing(_) => "TOKEN_CLAIM_MISSING",
+        TokenFault::Claim(_) => "TOKEN_CLAIM_MALFORMED",
+        TokenFault::Audience => "TOKEN_AUDIENCE",
+        TokenFault::Issuer => "TOKEN_ISSUER",
+    }
+}
+
+/// The English ones go into a header, in quotes: they have none of their own.
+fn token(fault: TokenFault) -> Both {
+    match fault {
+        TokenFault::NotBearer => both("Bearer와 토큰이어야 합니다.", "This must be Bearer and a token."),
+        TokenFault::TooLong => both("토큰이 너무 깁니다.", "The token is too long."),
+        TokenFault::Malformed => {
+            both("서명된 JWT가 아닙니다.", "This is no JWT that is signed with HS256, RS256 or EdDSA.")
+        }
+        TokenFault::Algorithm => {
+            both("허용되지 않는 서명 알고리즘입니다.", "No key is there for the algorithm of the token.")
+        }
+        TokenFault::UnknownKey => {
+            both("알 수 없는 키(kid)입니다.", "The key that the token names is not known.")
+        }
+        TokenFault::Signature => both("서명이 올바르지 않습니다.", "The signature of the token is wrong."),
+        TokenFault::Expired => both("만료된 토큰입니다.", "The token has expired."),
+        TokenFault::NotYetValid => both("아직 유효하지 않은 토큰입니다.", "The token is not valid yet."),
+        TokenFault::Missing(claim) => {
+            both(format!("클레임 {claim}이(가) 없습니다."), format!("The token has no claim {claim}."))
+        }
+        TokenFault::Claim(claim) => both(
+            format!("클레임 {claim}의 형식이 올바르지 않습니다."),
+            format!("The claim {claim} of the token is malformed."),
+        ),
+        TokenFault::Audience => {
+            both("다른 대상(aud)을 위한 토큰입니다.", "The token is for another audience.")
+        }
+        TokenFault::Issuer => both("발급자(iss)가 다른 토큰입니다.", "The token is from another issuer."),
     }
 }
 
@@ -305,6 +435,13 @@ fn order(fault: &OrderFault) -> Both {
             format!("판매 중인 상품이 아닙니다: {product}"),
             format!("Product {product} is not on sale."),
         ),
+        OrderFault::UnknownVariant { .. } => {
+            both("판매 중인 옵션이 아닙니다.", "The product has no such variant on sale.")
+        }
+        OrderFault::VariantRequired { product } => both(
+            format!("옵션(variantId)을 선택해야 하는 상품입니다: {product}"),
+            format!("Product {product} is sold as variants: name one with variantId."),
+        ),
         OrderFault::Short(short) => both(
             format!("{}개를 요청했지만 {}개 남았습니다.", short.requested, short.available),
             format!("{} were asked for and {} are left.", short.requested, short.available),
@@ -318,6 +455,64 @@ fn unaffordable(InsufficientBalance { required, available }: InsufficientBalance
         format!("{required}이 필요하지만 잔액은 {available}입니다."),
         format!("{required} is needed and the balance is {available}."),
     )
+}
+
+fn catalogue_code(fault: CatalogueFault) -> &'static str {
+    match fault {
+        CatalogueFault::UnknownStore => "UNKNOWN_STORE",
+        CatalogueFault::UnknownVariant => "UNKNOWN_VARIANT",
+        CatalogueFault::Deleted => "DELETED",
+        CatalogueFault::PricedByVariants => "PRICED_BY_VARIANTS",
+        CatalogueFault::OfVariants => "OF_VARIANTS",
+        CatalogueFault::NoVariants => "NO_VARIANTS",
+        CatalogueFault::OwnStock { .. } => "HAS_STOCK",
+        CatalogueFault::NameTaken => "NAME_TAKEN",
+        CatalogueFault::TooManyVariants => "TOO_MANY",
+        CatalogueFault::TooManyPieces { .. } => "TOO_MANY_PIECES",
+        CatalogueFault::Short { .. } => "OUT_OF_STOCK",
+    }
+}
+
+fn catalogue(fault: CatalogueFault) -> Both {
+    match fault {
+        CatalogueFault::UnknownStore => both("존재하지 않는 상점입니다.", "There is no such store."),
+        CatalogueFault::UnknownVariant => {
+            both("상품에 그런 옵션이 없습니다.", "The product has no such variant.")
+        }
+        CatalogueFault::Deleted => both("삭제된 상품입니다.", "The product was deleted."),
+        CatalogueFault::PricedByVariants => both(
+            "옵션이 있는 상품의 가격은 옵션의 가격을 따릅니다. 옵션의 가격을 변경해 주세요.",
+            "The price of this product is the lowest of its variants. Change theirs.",
+        ),
+        CatalogueFault::OfVariants => both(
+            "옵션이 있는 상품에는 지정할 수 없습니다. 옵션마다 지정해 주세요.",
+            "A product with variants has none of its own: say it of each variant.",
+        ),
+        CatalogueFault::NoVariants => both("옵션이 없는 상품입니다.", "The product has no variants."),
+        CatalogueFault::OwnStock { stock } => both(
+            format!(
+                "상품 자체의 재고가 {stock}개 남아 있어 옵션을 추가할 수 없습니다. 재고를 먼저 0으로 조정해 주세요."
+            ),
+            format!(
+                "The product has {stock} pieces that would belong to no variant. Take them out of the stock first."
+            ),
+        ),
+        CatalogueFault::NameTaken => {
+            both("이미 사용 중인 옵션 이름입니다.", "Another variant of the product has this name.")
+        }
+        CatalogueFault::TooManyVariants => both(
+            format!("옵션은 최대 {}개까지 만들 수 있습니다.", ManagedProduct::MOST_VARIANTS),
+            format!("A product has at most {} variants.", ManagedProduct::MOST_VARIANTS),
+        ),
+        CatalogueFault::TooManyPieces { room } => both(
+            format!("재고는 {room}개까지만 더 늘릴 수 있습니다."),
+            format!("There is room for {room} more pieces."),
+        ),
+        CatalogueFault::Short { requested, available } => both(
+            format!("{requested}개를 빼려고 했지만 {available}개 남았습니다."),
+            format!("{requested} were to be taken out and {available} are left."),
+        ),
+    }
 }
 
 fn amount(error: MoneyError) -> Both {

@@ -7,20 +7,29 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditReport};
+use jangteo_application::back_office_queries::{BackOfficeQueries, ChangeFilter, ChangeView};
 use jangteo_application::exports::{
     EntriesToExport, Export, ExportedEntry, ExportedLine, Exports, OrdersToExport,
 };
+use jangteo_application::idempotency::DecidedRequest;
 use jangteo_application::order_book::{OrderBook, OrderSearch, SalesOfPeriod, SalesQuestion};
 use jangteo_application::outbox::EventStatus;
 use jangteo_application::outbox_queries::{
     Backlog, EventView, HourOfOrders, OutboxQueries, Period, ToldOrder,
 };
+use jangteo_application::product_queries::{ManagedCatalogue, ManagedList, ManagedView, StockLine};
 use jangteo_application::queries::{
     CatalogueQueries, CouponHistoryLine, CustomerQueries, HeldCoupon, LedgerLine, Page, PageRequest,
-    PopularProducts, ProductList, ProductView, Readiness,
+    PaymentView, PopularProducts, ProductDetail, ProductList, ProductView, Readiness,
 };
+use jangteo_application::{AccountQueries, IdempotencyKey, IdempotencyQueries};
+use jangteo_domain::cart::CartView;
+use jangteo_domain::catalogue::ManagedProduct;
 use jangteo_domain::order::OrderStatus;
-use jangteo_domain::{Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, User, UserId, Wallet};
+use jangteo_domain::user::Account;
+use jangteo_domain::{
+    Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, StoreId, User, UserId, Wallet,
+};
 use jangteo_infra_database::Store;
 use tokio::runtime::Handle;
 
@@ -66,10 +75,14 @@ impl Reads {
 #[async_trait]
 impl CatalogueQueries for Reads {
     async fn products(&self, list: ProductList) -> Result<Page<ProductView>, RepositoryError> {
-        self.at_home(move |store| async move { store.products(list).await }).await
+        self.at_home(move |store| {
+            let list = list.clone();
+            async move { store.products(list).await }
+        })
+        .await
     }
 
-    async fn product(&self, id: ProductId) -> Result<Option<ProductView>, RepositoryError> {
+    async fn product(&self, id: ProductId) -> Result<Option<ProductDetail>, RepositoryError> {
         self.at_home(move |store| async move { store.product(id).await }).await
     }
 
@@ -91,6 +104,29 @@ impl CatalogueQueries for Reads {
             async move { store.coupon_offer(code).await }
         })
         .await
+    }
+}
+
+#[async_trait]
+impl ManagedCatalogue for Reads {
+    async fn managed_products(&self, list: ManagedList) -> Result<Page<ManagedView>, RepositoryError> {
+        self.at_home(move |store| {
+            let list = list.clone();
+            async move { store.managed_products(list).await }
+        })
+        .await
+    }
+
+    async fn managed_product(&self, id: ProductId) -> Result<Option<ManagedProduct>, RepositoryError> {
+        self.at_home(move |store| async move { store.managed_product(id).await }).await
+    }
+
+    async fn stock_movements(
+        &self,
+        product: ProductId,
+        page: PageRequest,
+    ) -> Result<Option<Page<StockLine>>, RepositoryError> {
+        self.at_home(move |store| async move { store.stock_movements(product, page).await }).await
     }
 }
 
@@ -120,6 +156,10 @@ impl CustomerQueries for Reads {
         self.at_home(move |store| async move { store.coupon_history(user, page).await }).await
     }
 
+    async fn cart(&self, user: UserId) -> Result<CartView, RepositoryError> {
+        self.at_home(move |store| async move { store.cart(user).await }).await
+    }
+
     async fn orders(
         &self,
         user: UserId,
@@ -132,6 +172,67 @@ impl CustomerQueries for Reads {
 
     async fn order(&self, order: OrderId) -> Result<Option<Order>, RepositoryError> {
         self.at_home(move |store| async move { store.order(order).await }).await
+    }
+
+    async fn payment(&self, order: OrderId) -> Result<Option<PaymentView>, RepositoryError> {
+        self.at_home(move |store| async move { store.payment(order).await }).await
+    }
+}
+
+#[async_trait]
+impl AccountQueries for Reads {
+    async fn accounts(
+        &self,
+        beginning: Option<String>,
+        page: PageRequest,
+    ) -> Result<Page<Account>, RepositoryError> {
+        self.at_home(move |store| {
+            let beginning = beginning.clone();
+            async move { store.accounts(beginning, page).await }
+        })
+        .await
+    }
+
+    async fn account(&self, user: UserId) -> Result<Option<Account>, RepositoryError> {
+        self.at_home(move |store| async move { store.account(user).await }).await
+    }
+}
+
+#[async_trait]
+impl IdempotencyQueries for Reads {
+    async fn decided(
+        &self,
+        caller: UserId,
+        key: IdempotencyKey,
+    ) -> Result<Vec<DecidedRequest>, RepositoryError> {
+        self.at_home(move |store| {
+            let key = key.clone();
+            async move { store.decided(caller, key).await }
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl BackOfficeQueries for Reads {
+    async fn stores(
+        &self,
+        with_deleted: bool,
+        page: PageRequest,
+    ) -> Result<Page<jangteo_domain::Store>, RepositoryError> {
+        self.at_home(move |store| async move { store.stores(with_deleted, page).await }).await
+    }
+
+    async fn store(&self, id: StoreId) -> Result<Option<jangteo_domain::Store>, RepositoryError> {
+        self.at_home(move |store| async move { store.store(id).await }).await
+    }
+
+    async fn changes(
+        &self,
+        which: ChangeFilter,
+        page: PageRequest,
+    ) -> Result<Page<ChangeView>, RepositoryError> {
+        self.at_home(move |store| async move { store.changes(which, page).await }).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono::TimeDelta;
 use jangteo_application::jobs::{
-    ExpireCoupons, Holder, Job, JobLeases, PurgeEvents, PurgeKeys, Scheduler, SchedulerSettings,
+    ExpireCoupons, ExpireOrders, Holder, Job, JobLeases, PurgeEvents, PurgeKeys, Scheduler, SchedulerSettings,
 };
 use jangteo_application::outbox::Outbox;
 use jangteo_application::outbox_queries::Backlog;
@@ -18,8 +18,11 @@ use jangteo_infra_events::{SinkSettings, connect};
 use crate::config::Settings;
 
 /// Connections for writing that it uses at a time: one a job, and one for the relay.
-pub(crate) const CONNECTIONS: u32 = 4;
-/// How many intervals a lease lasts: by one of them the clocks of instances may differ.
+pub(crate) const CONNECTIONS: u32 = 5;
+/// How often a job is tried within the time in which it has to be done. When the instance that does it dies, the lease has to
+/// end and another one has to try, all within that time.
+const TRIES: u32 = 4;
+/// How many tries a lease lasts: by the time of one of them the clocks of instances may differ.
 const LEASE: u32 = 2;
 
 /// How often what is not delivered is looked at: each look costs the database up to some 50 ms when that is much.
@@ -68,10 +71,14 @@ impl Worker {
 
 fn scheduler(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> Scheduler {
     let retention = TimeDelta::hours(settings.events_retention_hours.into());
-    let jobs: Vec<Box<dyn Job>> =
-        vec![Box::new(ExpireCoupons), Box::new(PurgeKeys), Box::new(PurgeEvents { retention })];
+    let jobs: Vec<Box<dyn Job>> = vec![
+        Box::new(ExpireOrders),
+        Box::new(ExpireCoupons),
+        Box::new(PurgeKeys),
+        Box::new(PurgeEvents { retention }),
+    ];
     let leases: Arc<dyn JobLeases> = Arc::new(store.clone());
-    let interval = Duration::from_millis(settings.job_interval_ms.get());
+    let interval = Duration::from_millis(settings.job_interval_ms.get()) / TRIES;
     let settings = SchedulerSettings { holder: this_process(), interval, lease: interval * LEASE };
     Scheduler::start(jobs, &leases, clock, &settings)
 }

@@ -1,10 +1,12 @@
 //! Cached values as JSON.
 
 use jangteo_domain::coupon::Coupon;
-use jangteo_domain::{CouponId, ProductId, StoreId};
+use jangteo_domain::{CouponId, ProductId, StoreId, VariantId};
 use serde::{Deserialize, Serialize};
 
-use crate::queries::{Page, PageRequest, PopularProduct, PopularProducts, ProductView};
+use crate::queries::{
+    Page, PageRequest, PopularProduct, PopularProducts, ProductDetail, ProductView, VariantView,
+};
 use crate::snapshot::{DiscountSnapshot, Moment, MoneyText, from_json, to_json};
 
 /// A value that can be written as a text and read again. What another version wrote may not be readable.
@@ -14,6 +16,13 @@ pub trait Stored: Sized {
 
     /// Reads it.
     fn read(text: &str) -> Option<Self>;
+
+    /// About how many bytes of memory it takes.
+    fn weight(&self) -> usize;
+}
+
+fn weight_of_product(product: &ProductView) -> usize {
+    size_of::<ProductView>() + product.name.len() + product.store_name.len()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,7 +51,6 @@ struct ProductRecord {
     store: i64,
     store_name: String,
     name: String,
-    description: String,
     price: MoneyText,
     stock: i64,
     sales_volume: i64,
@@ -56,7 +64,6 @@ impl From<&ProductView> for ProductRecord {
             store: product.store.0,
             store_name: product.store_name.clone(),
             name: product.name.clone(),
-            description: product.description.clone(),
             price: MoneyText(product.price),
             stock: product.stock,
             sales_volume: product.sales_volume,
@@ -72,7 +79,6 @@ impl From<ProductRecord> for ProductView {
             store: StoreId(record.store),
             store_name: record.store_name,
             name: record.name,
-            description: record.description,
             price: record.price.0,
             stock: record.stock,
             sales_volume: record.sales_volume,
@@ -89,16 +95,69 @@ impl Stored for Page<ProductView> {
     fn read(text: &str) -> Option<Self> {
         from_json::<PageRecord<ProductRecord>>(text).ok()?.into_page(|record| Some(record.into()))
     }
+
+    fn weight(&self) -> usize {
+        self.content.iter().map(weight_of_product).sum()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct DetailRecord {
+    product: ProductRecord,
+    description: String,
+    images: Vec<String>,
+    variants: Vec<(i64, String, MoneyText, i64)>,
+}
+
+impl From<&ProductDetail> for DetailRecord {
+    fn from(detail: &ProductDetail) -> Self {
+        let variant = |variant: &VariantView| {
+            (variant.id.0, variant.name.clone(), MoneyText(variant.price), variant.stock)
+        };
+        Self {
+            product: ProductRecord::from(&detail.product),
+            description: detail.description.clone(),
+            images: detail.images.clone(),
+            variants: detail.variants.iter().map(variant).collect(),
+        }
+    }
+}
+
+impl From<DetailRecord> for ProductDetail {
+    fn from(record: DetailRecord) -> Self {
+        let variants = record.variants.into_iter().map(|(id, name, MoneyText(price), stock)| VariantView {
+            id: VariantId(id),
+            name,
+            price,
+            stock,
+        });
+        Self {
+            product: record.product.into(),
+            description: record.description,
+            images: record.images,
+            variants: variants.collect(),
+        }
+    }
 }
 
 /// A product that does not exist is remembered only by the instance that was asked: anybody can ask for any number of them.
-impl Stored for Option<ProductView> {
+impl Stored for Option<ProductDetail> {
     fn write(&self) -> Option<String> {
-        self.as_ref().map(|product| to_json(&ProductRecord::from(product)))
+        self.as_ref().map(|detail| to_json(&DetailRecord::from(detail)))
     }
 
     fn read(text: &str) -> Option<Self> {
-        from_json::<ProductRecord>(text).ok().map(|record| Some(record.into()))
+        from_json::<DetailRecord>(text).ok().map(|record| Some(record.into()))
+    }
+
+    fn weight(&self) -> usize {
+        self.as_ref().map_or(0, |detail| {
+            let variant = |variant: &VariantView| size_of::<VariantView>() + variant.name.len();
+            weight_of_product(&detail.product)
+                + detail.description.len()
+                + detail.images.iter().map(String::len).sum::<usize>()
+                + detail.variants.iter().map(variant).sum::<usize>()
+        })
     }
 }
 
@@ -126,6 +185,10 @@ impl Stored for PopularProducts {
             sold,
         });
         Some(Self { products: products.collect(), generated_at: generated_at.0 })
+    }
+
+    fn weight(&self) -> usize {
+        self.products.iter().map(|product| size_of::<PopularProduct>() + product.name.len()).sum()
     }
 }
 
@@ -194,6 +257,10 @@ impl Stored for Page<Coupon> {
     fn read(text: &str) -> Option<Self> {
         from_json::<PageRecord<CouponRecord>>(text).ok()?.into_page(CouponRecord::into_coupon)
     }
+
+    fn weight(&self) -> usize {
+        self.content.iter().map(|coupon| size_of::<Coupon>() + coupon.name.len()).sum()
+    }
 }
 
 #[cfg(test)]
@@ -222,7 +289,6 @@ mod tests {
             store: StoreId(1),
             store_name: "장터".to_owned(),
             name: "\"Pear\"".to_owned(),
-            description: String::new(),
             price: Money::from_minor(19_900_05),
             stock: 3,
             sales_volume: 4,
@@ -253,7 +319,13 @@ mod tests {
             PopularProduct { id: product.id, name: product.name.clone(), price: product.price, sold: 9 };
         comes_back(PopularProducts { products: vec![sold], generated_at: created_at });
         comes_back(Page { content: vec![product.clone()], request: REQUEST, total: 61 });
-        comes_back(Some(product));
-        assert_eq!(None::<ProductView>.write(), None);
+        let variant = VariantView { id: VariantId(5), name: "M".to_owned(), price: product.price, stock: 2 };
+        comes_back(Some(ProductDetail {
+            product,
+            description: "two\nlines".to_owned(),
+            images: vec!["https://example.com/a.png".to_owned()],
+            variants: vec![variant],
+        }));
+        assert_eq!(None::<ProductDetail>.write(), None);
     }
 }

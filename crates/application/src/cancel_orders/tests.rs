@@ -4,7 +4,7 @@ use std::sync::Arc;
 use chrono::DateTime;
 use jangteo_domain::coupon::{Coupon, Discount, UserCouponState};
 use jangteo_domain::order::{AppliedCoupon, OrderLine, OrderStatus};
-use jangteo_domain::{Payment, Product, Quantity, UserCouponId, Wallet};
+use jangteo_domain::{CouponId, Payment, Product, ProductId, Quantity, UserCoupon, UserCouponId, Wallet};
 use mockall::Sequence as InTurn;
 
 use super::*;
@@ -22,8 +22,14 @@ fn price() -> Money {
 /// One shirt, with a coupon that took nothing off.
 fn paid() -> Order {
     let quantity = Quantity::new(1).unwrap();
-    let line =
-        OrderLine { product: SHIRT, name: "Shirt".into(), unit_price: price(), quantity, subtotal: price() };
+    let line = OrderLine {
+        sku: SHIRT.into(),
+        name: "Shirt".into(),
+        variant_name: None,
+        unit_price: price(),
+        quantity,
+        subtotal: price(),
+    };
     Order {
         id: ORDER,
         user: USER,
@@ -34,6 +40,8 @@ fn paid() -> Order {
         paid: price(),
         coupon: Some(AppliedCoupon { user_coupon: UserCouponId(3), code: "NONE".parse().unwrap() }),
         created_at: DateTime::UNIX_EPOCH,
+        paid_at: Some(DateTime::UNIX_EPOCH),
+        held_until: None,
         events: 1,
     }
 }
@@ -66,7 +74,7 @@ fn shop(stands: Order) -> MockedUnitOfWork {
         .times(1)
         .in_sequence(&mut turn)
         .returning(move |_| Ok(BTreeMap::from([(USER, wallet.clone())])));
-    let shirt = Product { id: SHIRT, name: "Shirt".into(), price: price(), stock: 3 };
+    let shirt = Product { id: SHIRT, name: "Shirt".into(), price: price(), stock: 3, variants: None };
     uow.products
         .expect_lock_sold()
         .times(1)
@@ -108,7 +116,7 @@ async fn execute(uow: MockedUnitOfWork, times: usize) -> Result<Vec<Reply<Cancel
         Arc::new(Counting::default()),
         Arc::new(Stopped),
     );
-    let command = Cancel { order: paid(), by: USER, reason: None };
+    let command = Cancel { order: paid(), by: USER, administrator: None, reason: None };
     let submissions = vec![Submission { command, key: None }; times];
     let submissions: Vec<_> = submissions.iter().collect();
     executor.execute(&submissions).await.map(|(replies, _)| replies)
@@ -116,9 +124,9 @@ async fn execute(uow: MockedUnitOfWork, times: usize) -> Result<Vec<Reply<Cancel
 
 fn expect_refund(uow: &mut MockedUnitOfWork) {
     uow.orders.expect_advance().times(1).withf(|orders, _| orders.len() == 1).returning(|_, _| Ok(()));
-    uow.orders.expect_cancel_payments().times(1).withf(|changes| changes.len() == 1).returning(|_| Ok(()));
+    uow.orders.expect_change_payments().times(1).withf(|changes| changes.len() == 1).returning(|_| Ok(()));
     uow.wallets.expect_post().times(1).withf(|entries| entries.len() == 1).returning(|_| Ok(()));
-    uow.products.expect_take_back().times(1).withf(|returned| returned.len() == 1).returning(|_| Ok(()));
+    uow.products.expect_post().times(1).withf(|returned| returned.len() == 1).returning(|_| Ok(()));
     uow.coupons.expect_restore().times(1).withf(|restored| restored.len() == 1).returning(|_| Ok(()));
 }
 

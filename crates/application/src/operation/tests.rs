@@ -1,11 +1,13 @@
 use jangteo_domain::cancellation::CancelRefusal;
 use jangteo_domain::checkout::Refusal;
 use jangteo_domain::coupon::{ClaimRefusal, CouponFault, Discount, UserCoupon, UserCouponState};
-use jangteo_domain::order::{OrderRequest, OrderStatus, WrongStatus};
-use jangteo_domain::product::{OutOfStock, Product};
+use jangteo_domain::order::{NotPayable, OrderRequest, OrderStatus, WrongStatus};
+use jangteo_domain::product::{NotSold, OutOfStock, Product};
 use jangteo_domain::user::Profile;
 use jangteo_domain::wallet::{ChargeRefusal, InsufficientBalance};
-use jangteo_domain::{CouponId, Money, Order, OrderId, ProductId, Quantity, User, UserCouponId};
+use jangteo_domain::{
+    CouponId, Money, Order, OrderId, ProductId, Quantity, Sku, User, UserCouponId, VariantId,
+};
 use mockall::predicate::always;
 
 use super::*;
@@ -14,6 +16,7 @@ use crate::charge_wallets::ChargeWallets;
 use crate::claim_coupons::{ClaimCoupons, Issued};
 use crate::fulfil_orders::FulfilOrders;
 use crate::mocks::{Counting, MockedUnitOfWork, Prepared, Stopped, backend};
+use crate::pay_orders::{LateReceipt, PayOrders};
 use crate::place_orders::{PlaceOrders, Receipt};
 use crate::register_users::{EmailTaken, RegisterUsers};
 
@@ -35,16 +38,26 @@ fn shop() -> MockedUnitOfWork {
     uow.wallets.expect_lock_many().returning(move |users| {
         Ok(users.iter().filter(|user| **user == USER).map(|user| (*user, wallet.clone())).collect())
     });
-    let shirt = Product { id: SHIRT, name: "Shirt".into(), price: Money::from_minor(10_00), stock: 3 };
+    let shirt = Product {
+        id: SHIRT,
+        name: "Shirt".into(),
+        price: Money::from_minor(10_00),
+        stock: 3,
+        variants: None,
+    };
     uow.products.expect_lock_many().returning(move |_| Ok(BTreeMap::from([(SHIRT, shirt.clone())])));
     uow
 }
 
 fn expect_sales(uow: &mut MockedUnitOfWork, orders: usize) {
     uow.orders.expect_insert_many().times(1).withf(move |rows| rows.len() == orders).returning(|_| Ok(()));
-    uow.orders.expect_pay_many().times(1).withf(move |rows| rows.len() == orders).returning(|_| Ok(()));
+    uow.orders
+        .expect_insert_payments()
+        .times(1)
+        .withf(move |rows| rows.len() == orders)
+        .returning(|_| Ok(()));
     uow.wallets.expect_post().times(1).withf(move |rows| rows.len() == orders).returning(|_| Ok(()));
-    uow.products.expect_sell().times(1).withf(move |rows| rows.len() == orders).returning(|_| Ok(()));
+    uow.products.expect_post().times(1).withf(move |rows| rows.len() == orders).returning(|_| Ok(()));
     uow.outbox.expect_append().times(1).withf(move |rows| rows.len() == orders).returning(|_| Ok(()));
 }
 
@@ -88,7 +101,7 @@ async fn a_refused_order_writes_nothing() {
 async fn a_debit_that_fails_fails_the_whole_batch() {
     let mut uow = shop();
     uow.orders.expect_insert_many().returning(|_| Ok(()));
-    uow.orders.expect_pay_many().returning(|_| Ok(()));
+    uow.orders.expect_insert_payments().returning(|_| Ok(()));
     uow.wallets.expect_post().returning(|_| Err(backend()));
     assert!(execute(uow, &[submission(1, None)]).await.is_err());
 }
@@ -97,8 +110,29 @@ async fn a_debit_that_fails_fails_the_whole_batch() {
 async fn an_unknown_customer_is_told_so_and_nothing_is_recorded() {
     let stranger = OrderRequest::new(UserId(9), [(SHIRT, Quantity::new(1).unwrap())], None).unwrap();
     let submission = Submission { command: stranger, key: Some("k".parse().unwrap()) };
-    let replies = execute(shop(), &[submission]).await.unwrap();
-    assert!(matches!(replies[0], Err(WriteError::UnknownUser(UserId(9)))));
+    let mut uow = shop();
+    no_known_keys(&mut uow);
+    let replies = execute(uow, &[submission.clone(), submission]).await.unwrap();
+    for reply in &replies {
+        assert!(matches!(reply, Err(WriteError::UnknownUser(UserId(9)))));
+    }
+}
+
+#[tokio::test]
+async fn who_has_left_still_gets_the_answer_that_was_given() {
+    let once = OrderRequest::new(UserId(9), [(SHIRT, Quantity::new(1).unwrap())], None).unwrap();
+    let record = IdempotencyRecord {
+        fingerprint: PlaceOrders::fingerprint(&once),
+        outcome: PlaceOrders::record(&Ok(stored_receipt())).unwrap(),
+        at: DateTime::UNIX_EPOCH,
+    };
+    let mut uow = shop();
+    uow.idempotency
+        .expect_find_many()
+        .returning(move |keys| Ok(keys.iter().map(|key| (key.clone(), record.clone())).collect()));
+    let submission = Submission { command: once, key: Some("k".parse().unwrap()) };
+    let replies = execute(uow, &[submission]).await.unwrap();
+    assert_eq!((receipt(&replies[0]), replies[0].as_ref().unwrap().replayed), (&stored_receipt(), true));
 }
 
 #[tokio::test]
@@ -144,8 +178,9 @@ async fn a_refusal_is_recorded_like_a_success() {
 fn stored_receipt() -> Receipt {
     use jangteo_domain::order::{AppliedCoupon, OrderLine};
     let line = OrderLine {
-        product: SHIRT,
+        sku: Sku { product: SHIRT, variant: Some(VariantId(7)) },
         name: "블루 \"티셔츠\"".into(),
+        variant_name: Some("L".into()),
         unit_price: Money::from_minor(19_900_00),
         quantity: Quantity::new(2).unwrap(),
         subtotal: Money::from_minor(39_800_00),
@@ -160,6 +195,8 @@ fn stored_receipt() -> Receipt {
         paid: Money::from_minor(35_820_00),
         coupon: Some(AppliedCoupon { user_coupon: UserCouponId(3), code: "WELCOME10".parse().unwrap() }),
         created_at: DateTime::from_timestamp_micros(1_762_691_696_123_456).unwrap(),
+        paid_at: DateTime::from_timestamp_micros(1_762_691_696_123_456),
+        held_until: None,
         events: 1,
     };
     Receipt { order, balance: Money::from_minor(1), left: Vec::new() }
@@ -178,6 +215,15 @@ fn every_outcome_is_read_as_it_was_written() {
     let money = Money::from_minor(12_34);
     let at = DateTime::from_timestamp_micros(1_762_691_696_000_001).unwrap();
     round_trips::<PlaceOrders>(Ok(stored_receipt()));
+    let waiting = Order {
+        status: OrderStatus::Pending,
+        paid_at: None,
+        held_until: Some(at),
+        events: 0,
+        ..stored_receipt().order
+    };
+    round_trips::<PlaceOrders>(Ok(Receipt { order: waiting, ..stored_receipt() }));
+    let large = Sku { product: SHIRT, variant: Some(VariantId(7)) };
     for coupon in [
         None,
         Some(CouponFault::Unknown),
@@ -191,11 +237,10 @@ fn every_outcome_is_read_as_it_was_written() {
             unknown_products: vec![SHIRT],
             too_large: false,
             coupon,
-            shortages: vec![OutOfStock {
-                product: SHIRT,
-                requested: Quantity::new(5).unwrap(),
-                available: 2,
-            }],
+            not_sold: vec![(large, NotSold::UnknownVariant)],
+            shortages: [SHIRT.into(), large]
+                .map(|sku| OutOfStock { sku, requested: Quantity::new(5).unwrap(), available: 2 })
+                .to_vec(),
             balance: Some(InsufficientBalance { required: money, available: Money::ZERO }),
         }));
     }
@@ -225,6 +270,11 @@ fn every_outcome_is_read_as_it_was_written() {
     let order = Order { status: OrderStatus::Cancelled, events: 2, ..stored_receipt().order };
     round_trips::<CancelOrders>(Ok(Refund { order: order.clone(), balance: money, left: Vec::new() }));
     round_trips::<CancelOrders>(Err(CancelRefusal::BalanceTooLarge));
+    let paid = Order { events: 1, ..stored_receipt().order };
+    round_trips::<PayOrders>(Ok(LateReceipt { order: paid, balance: money, left: Vec::new() }));
+    round_trips::<PayOrders>(Err(NotPayable::TooLate(at).into()));
+    let short = InsufficientBalance { required: money, available: Money::ZERO };
+    round_trips::<PayOrders>(Err(short.into()));
     round_trips::<FulfilOrders>(Ok(Order { status: OrderStatus::Delivered, events: 3, ..order }));
     for status in [
         OrderStatus::Pending,
@@ -234,6 +284,7 @@ fn every_outcome_is_read_as_it_was_written() {
         OrderStatus::Cancelled,
     ] {
         round_trips::<CancelOrders>(Err(WrongStatus(status).into()));
+        round_trips::<PayOrders>(Err(NotPayable::from(WrongStatus(status)).into()));
         round_trips::<FulfilOrders>(Err(WrongStatus(status).into()));
     }
     let profile = Profile {

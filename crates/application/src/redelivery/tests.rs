@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta};
+use jangteo_domain::UserId;
 use mockall::predicate::eq;
 
 use super::*;
@@ -24,11 +25,19 @@ async fn redeliver(
     key: Option<&str>,
 ) -> Result<RedeliveryAnswer, WriteError> {
     let key = key.map(|key| key.parse().unwrap());
-    redeliverer.redeliver(UserId(1), Submission { command, key }).await
+    let by = Administrator { user: UserId(1), trace_id: "0".repeat(32) };
+    redeliverer.redeliver(by, Submission { command, key }).await
 }
 
 fn answer(outcome: Redelivered) -> RedeliveryAnswer {
     RedeliveryAnswer { outcome, replayed: false }
+}
+
+/// Delivers all it is given again, and tells the trail.
+fn begins(events: usize) -> MockedUnitOfWork {
+    let mut uow = writes(events);
+    uow.trail.expect_append().times(1).returning(|_| Ok(()));
+    uow
 }
 
 /// Delivers all it is given again.
@@ -66,7 +75,7 @@ fn knows_nothing() -> MockedUnitOfWork {
 
 #[tokio::test]
 async fn many_events_go_in_parts_and_each_part_is_tried_again_by_itself() {
-    let database = Prepared::new([Ok(writes(500)), Err(transient()), Ok(writes(500)), Ok(writes(200))]);
+    let database = Prepared::new([Ok(begins(500)), Err(transient()), Ok(writes(500)), Ok(writes(200))]);
     let redeliverer = redeliverer(&database, dead(1..=1200));
     assert_eq!(redeliver(&redeliverer, Redelivery::Dead, None).await.unwrap(), answer(Ok(1200)));
     assert_eq!(database.commits(), 3);
@@ -79,7 +88,7 @@ async fn the_outcome_is_written_down_with_the_last_part() {
         .expect_insert_many()
         .withf(|records| records[0].1.outcome == r#"{"Ok":501}"#)
         .returning(|_| Ok(()));
-    let database = Prepared::new([Ok(knows_nothing()), Ok(writes(500)), Ok(last)]);
+    let database = Prepared::new([Ok(knows_nothing()), Ok(begins(500)), Ok(last)]);
     let redeliverer = redeliverer(&database, dead(1..=501));
     assert_eq!(redeliver(&redeliverer, Redelivery::Dead, Some("key")).await.unwrap(), answer(Ok(501)));
     assert_eq!(database.commits(), 2);
@@ -99,7 +108,7 @@ async fn what_was_asked_for_under_the_same_key_is_not_done_again() {
 
 #[tokio::test]
 async fn of_two_requests_with_one_key_the_second_gets_the_answer_of_the_first() {
-    let mut second = writes(1);
+    let mut second = begins(1);
     second.idempotency.expect_insert_many().returning(|_| Ok(()));
     second.commit_fails = Some(conflict());
     let first = knows(Redelivery::Dead.fingerprint(), r#"{"Ok":1}"#);
@@ -113,6 +122,11 @@ async fn of_two_requests_with_one_key_the_second_gets_the_answer_of_the_first() 
 async fn one_event_is_delivered_again_unless_it_is_unknown_or_sent() {
     let mut given_up = has(Some(EventStatus::Dead));
     given_up.outbox.expect_deliver_again().returning(|_, _, _| Ok(1));
+    given_up
+        .trail
+        .expect_append()
+        .withf(|told| (told[0].action, told[0].subject, told[0].id) == ("retry-event", Subject::Event, 7))
+        .returning(|_| Ok(()));
     let sent = has(Some(EventStatus::Sent));
     let database = Prepared::new([Ok(given_up), Ok(sent), Ok(has(None))]);
     let redeliverer = redeliverer(&database, MockOutboxQueries::new());
@@ -124,11 +138,11 @@ async fn one_event_is_delivered_again_unless_it_is_unknown_or_sent() {
 
 #[tokio::test]
 async fn nobody_is_told_that_nothing_happened_when_something_may_have() {
-    let lost = MockedUnitOfWork { commit_fails: Some(backend()), ..writes(3) };
+    let lost = MockedUnitOfWork { commit_fails: Some(backend()), ..begins(3) };
     let first = Prepared::new([Ok(lost)]);
     let unknown = redeliver(&redeliverer(&first, dead(1..=3)), Redelivery::Dead, None).await;
     assert!(matches!(unknown, Err(WriteError::Unknown(_))));
-    let second = Prepared::new([Ok(writes(500)), Err(backend())]);
+    let second = Prepared::new([Ok(begins(500)), Err(backend())]);
     let unknown = redeliver(&redeliverer(&second, dead(1..=600)), Redelivery::Dead, None).await;
     assert!(matches!(unknown, Err(WriteError::Unknown(_))));
     let third = Prepared::new([Err(backend())]);
@@ -152,4 +166,14 @@ fn what_is_asked_for_differs_in_its_fingerprint() {
     ];
     let fingerprints: BTreeSet<Fingerprint> = all.iter().map(|asked| asked.fingerprint()).collect();
     assert_eq!(fingerprints.len(), all.len());
+}
+
+#[tokio::test]
+async fn what_waits_anyway_leaves_no_trail() {
+    let mut waiting = has(Some(EventStatus::Pending));
+    waiting.outbox.expect_deliver_again().returning(|_, _, _| Ok(0));
+    let database = Prepared::new([Ok(waiting), Ok(writes(0))]);
+    let redeliverer = redeliverer(&database, dead([]));
+    assert_eq!(redeliver(&redeliverer, Redelivery::Event(7), None).await.unwrap(), answer(Ok(0)));
+    assert_eq!(redeliver(&redeliverer, Redelivery::Dead, None).await.unwrap(), answer(Ok(0)));
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jangteo_domain::checkout::Counter;
 use jangteo_domain::coupon::{CouponFault, UserCouponState};
+use jangteo_domain::order::OrderStatus;
 use jangteo_domain::{Money, OrderRequest, ProductId, Quantity, UserId};
 use proptest::prelude::*;
 
@@ -25,12 +26,14 @@ proptest! {
             prop_assert_eq!(order.total.minor() - order.discount.minor(), order.paid.minor());
             prop_assert!(order.discount.minor() >= 0 && order.paid.minor() >= 0);
             prop_assert_eq!(sale.payment.amount, order.paid);
-            prop_assert_eq!(sale.ledger.as_ref().map_or(0, |entry| -entry.amount.minor()), order.paid.minor());
+            let paid = if order.status == OrderStatus::Paid { order.paid.minor() } else { 0 };
+            prop_assert_eq!(sale.ledger.as_ref().map_or(0, |entry| -entry.amount.minor()), paid);
             prop_assert_eq!(sale.movements.len(), order.lines.len());
-            *spent.entry(order.user).or_default() += order.paid.minor();
+            prop_assert_eq!(order.held_until.is_some(), order.status == OrderStatus::Pending);
+            *spent.entry(order.user).or_default() += paid;
             for movement in &sale.movements {
                 prop_assert!(movement.stock_after >= 0);
-                *sold.entry(movement.product).or_default() -= movement.quantity;
+                *sold.entry(movement.sku.product).or_default() -= movement.quantity;
             }
         }
         for (user, wallet) in &after.wallets {
@@ -40,6 +43,10 @@ proptest! {
         }
         for (id, product) in &after.products {
             prop_assert!(product.stock >= 0);
+            if let Some(variants) = &product.variants {
+                prop_assert!(variants.values().all(|variant| variant.stock >= 0));
+                prop_assert_eq!(variants.values().map(|variant| variant.stock).sum::<i64>(), product.stock);
+            }
             prop_assert_eq!(before.products[id].stock - sold.get(id).copied().unwrap_or(0), product.stock);
         }
     }
@@ -101,10 +108,10 @@ fn everything_that_is_wrong_is_named_at_once() {
     let user = UserId(1);
     let mut counter = Counter::default();
     counter.wallets.insert(user, wallet(user, 100));
-    for id in [1, 2] {
+    for id in [1, 3] {
         counter.products.insert(ProductId(id), product(ProductId(id), (500, 1)));
     }
-    let lines = [1, 2].map(|id| (ProductId(id), Quantity::new(2).unwrap()));
+    let lines = [1, 3].map(|id| (ProductId(id), Quantity::new(2).unwrap()));
     let request = OrderRequest::new(user, lines, Some("NOPE".parse().unwrap())).unwrap();
     let refusal = settled(&mut counter, &[request], &mut 0).remove(0).unwrap_err();
     assert_eq!(refusal.coupon, Some(CouponFault::Unknown));

@@ -3,8 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use jangteo_domain::checkout::{Counter, Verdict, settle};
 use jangteo_domain::coupon::{Coupon, Discount, UserCoupon, UserCouponState};
+use jangteo_domain::order::Terms;
+use jangteo_domain::product::Variant;
 use jangteo_domain::{
-    CouponId, Money, OrderId, OrderRequest, Product, ProductId, Quantity, UserCouponId, UserId, Wallet,
+    CouponId, Money, OrderId, OrderRequest, Product, ProductId, Quantity, Sku, UserCouponId, UserId,
+    VariantId, Wallet,
 };
 use proptest::prelude::*;
 
@@ -36,8 +39,24 @@ pub(crate) fn wallet(user: UserId, minor: i64) -> Wallet {
     Wallet { user, balance: Money::from_minor(minor) }
 }
 
+/// Every other one is sold as two variants, of which the second has a third of the pieces and costs twice as much.
 pub(crate) fn product(id: ProductId, (price, stock): (i64, i64)) -> Product {
-    Product { id, name: format!("product {id}"), price: Money::from_minor(price), stock }
+    let variants = (id.0 % 2 == 0).then(|| {
+        let variants = [(1, price, stock - stock / 3), (2, price * 2, stock / 3)];
+        let variant = |(number, price, stock)| Variant {
+            id: variant(id, number),
+            name: format!("variant {number}"),
+            price: Money::from_minor(price),
+            stock,
+        };
+        variants.into_iter().map(variant).map(|variant| (variant.id, variant)).collect()
+    });
+    Product { id, name: format!("product {id}"), price: Money::from_minor(price), stock, variants }
+}
+
+/// One of a product's variants, of which there are two.
+pub(crate) fn variant(product: ProductId, number: i64) -> VariantId {
+    VariantId(product.0 * 10 + number)
 }
 
 fn coupon(id: i64, (fixed, value, minimum): (bool, i64, i64)) -> Coupon {
@@ -76,18 +95,32 @@ fn user_coupon(user: UserId, coupon: CouponId, used: bool) -> ((UserId, CouponId
     ((user, coupon), held)
 }
 
-/// Now and then of a customer, product or coupon that does not exist.
+/// How long orders that are paid later are held.
+pub(crate) const HOLD: TimeDelta = TimeDelta::minutes(15);
+
+/// Now and then of a customer, product, variant or coupon that does not exist, and some of them to be paid later.
 pub(crate) fn requests() -> impl Strategy<Value = Vec<OrderRequest>> {
-    let line = (1..=PRODUCTS + 1, 1..8_i64);
-    let request = (1..=USERS + 1, prop::collection::vec(line, 1..5), prop::option::of(1..=COUPONS + 1));
+    let line = (1..=PRODUCTS + 1, 0..20_i64, 1..8_i64);
+    let coupon = prop::option::of(1..=COUPONS + 1);
+    let request = (1..=USERS + 1, prop::collection::vec(line, 1..5), coupon, any::<bool>());
     prop::collection::vec(
-        request.prop_map(|(user, lines, coupon)| {
-            let lines = lines.into_iter().map(|(id, pieces)| (ProductId(id), Quantity::new(pieces).unwrap()));
+        request.prop_map(|(user, lines, coupon, deferred)| {
+            let lines = lines
+                .into_iter()
+                .map(|(id, choice, pieces)| (sku(ProductId(id), choice), Quantity::new(pieces).unwrap()));
             let code = coupon.map(|id| format!("C{id}").parse().unwrap());
-            OrderRequest::new(UserId(user), lines, code).unwrap()
+            let terms = if deferred { Terms::Deferred { hold: HOLD } } else { Terms::Immediate };
+            OrderRequest::new(UserId(user), lines, code).unwrap().on(terms)
         }),
         0..40,
     )
+}
+
+/// Mostly as the product is sold.
+fn sku(product: ProductId, choice: i64) -> Sku {
+    let odd_one_out = choice == 0;
+    let named = (product.0 % 2 == 0) != odd_one_out;
+    Sku { product, variant: named.then(|| variant(product, 1 + choice % 2 + i64::from(choice == 1))) }
 }
 
 pub(crate) fn settled(counter: &mut Counter, requests: &[OrderRequest], next_id: &mut i64) -> Vec<Verdict> {

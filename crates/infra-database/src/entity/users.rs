@@ -13,7 +13,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     pub deleted_at: Option<DateTimeUtc>,
-    /// Counts the changes that administrators made.
+    /// One more with every change.
     pub version: i32,
 }
 

@@ -1,14 +1,17 @@
 //! The audit finds what is wrong.
 
+use chrono::TimeDelta;
 use jangteo_application::claim_coupons::{Claim, ClaimCoupons, Place};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::{Audit, CouponPlaces};
-use jangteo_domain::UserId;
+use jangteo_domain::order::Terms;
+use jangteo_domain::{OrderRequest, ProductId, Quantity, Sku, UserId, VariantId};
 
 use crate::support::{Shop, claim, code, order, request, unkeyed};
 
 crate::on_both_databases! {
     every_rule_finds_what_breaks_it
+    orders_that_wait_and_variants_are_followed_too
     tickets_are_followed_through_gates
 }
 
@@ -17,15 +20,18 @@ const OF_ITS_OWN: &str = "a gate has tickets that no other has";
 const WITHOUT_GAPS: &str =
     "winners hold the first tickets, without gaps, but for those that a gate hands out";
 
+const LEFT: &str = "who has left has a closed and empty wallet, and nothing that is still to come";
 const REFUNDED: &str = "a payment was refunded if its order was cancelled, and no other was";
 const PAYMENT_HISTORY: &str = "a payment's history is numbered without gaps and ends with its state";
 
 /// What is done to the data, and the rules that it breaks.
-const TAMPERINGS: [(&str, &[&str]); 29] = [
+const TAMPERINGS: [(&str, &[&str]); 31] = [
     (
         "UPDATE wallets SET balance = balance + 1 WHERE user_id = 1",
         &["a wallet is the sum of its ledger entries", "the last ledger entry shows the balance"],
     ),
+    ("UPDATE wallets SET closed_at = updated_at WHERE user_id = 1", &[LEFT]),
+    ("UPDATE users SET deleted_at = created_at WHERE id = 1", &[LEFT]),
     (
         "UPDATE ledger_entries SET balance_after = 5 WHERE order_id IS NOT NULL",
         &["the last ledger entry shows the balance"],
@@ -55,7 +61,7 @@ const TAMPERINGS: [(&str, &[&str]); 29] = [
     ),
     (
         "UPDATE stock_movements SET order_id = NULL WHERE order_id IS NOT NULL",
-        &["each line of a sold order took its pieces out of the stock"],
+        &["each line of an order that stands took its pieces out of the stock"],
     ),
     (
         "UPDATE ledger_entries SET order_id = NULL WHERE order_id IS NOT NULL",
@@ -73,7 +79,7 @@ const TAMPERINGS: [(&str, &[&str]); 29] = [
         "UPDATE order_items SET product_id = 999",
         &[
             "sales volume is the pieces in orders that were paid and not cancelled",
-            "each line of a sold order took its pieces out of the stock",
+            "each line of an order that stands took its pieces out of the stock",
             "ledger, stock movements and order lines name orders and products that exist",
         ],
     ),
@@ -91,7 +97,7 @@ const TAMPERINGS: [(&str, &[&str]); 29] = [
         "UPDATE orders SET status = 'CANCELLED'",
         &[
             "sales volume is the pieces in orders that were paid and not cancelled",
-            "each line of a sold order took its pieces out of the stock",
+            "each line of an order that stands took its pieces out of the stock",
             "what was paid and not refunded is what the ledger took",
             REFUNDED,
             "a used coupon is used by one order, and an order's coupon is used",
@@ -157,6 +163,70 @@ const TAMPERINGS: [(&str, &[&str]); 29] = [
     ),
 ];
 
+const MOVED: &str = "the stock of a variant is what its movements come to";
+const SUMMED: &str = "the stock of a product with variants is the sum of theirs";
+const HELD: &str = "pieces are held for orders that wait to be paid, and for no others";
+const WAITS: &str = "an order that waits to be paid waits until some time, and no other does";
+const UNPAID: &str = "an order that waits has a payment that was not made";
+const TAKEN: &str = "each line of an order that stands took its pieces out of the stock";
+
+/// What is done to an order that waits and to variants, what undoes it, and the rules that it breaks.
+const HOLDUPS: [(&str, &str, &[&str]); 8] = [
+    (
+        "UPDATE variants SET stock = stock + 1 WHERE id = 1",
+        "UPDATE variants SET stock = stock - 1 WHERE id = 1",
+        &[SUMMED, MOVED],
+    ),
+    (
+        "UPDATE products SET has_variants = 0 WHERE id = 1",
+        "UPDATE products SET has_variants = 1 WHERE id = 1",
+        &[SUMMED],
+    ),
+    (
+        "UPDATE stock_movements SET variant_id = 2 WHERE kind = 'HOLD' AND variant_id = 1",
+        "UPDATE stock_movements SET variant_id = 1 WHERE kind = 'HOLD'",
+        &[TAKEN, MOVED],
+    ),
+    (
+        "UPDATE order_items SET variant_id = 99",
+        "UPDATE order_items SET variant_id = 1",
+        &[TAKEN, "ledger, stock movements and order lines name orders and products that exist"],
+    ),
+    (
+        "UPDATE stock_movements SET kind = 'RELEASE', quantity = -quantity WHERE kind = 'HOLD'",
+        "UPDATE stock_movements SET kind = 'HOLD', quantity = -quantity WHERE kind = 'RELEASE'",
+        &["stock is what was received less what was sold and not returned", TAKEN, HELD, MOVED],
+    ),
+    (
+        "DELETE FROM order_holds",
+        "INSERT INTO order_holds SELECT id, '2026-11-21 09:15:00' FROM orders",
+        &[WAITS],
+    ),
+    (
+        "UPDATE payments SET status = 'CANCELLED' WHERE status = 'PENDING'",
+        "UPDATE payments SET status = 'PENDING' WHERE status = 'CANCELLED'",
+        &[REFUNDED, UNPAID, PAYMENT_HISTORY],
+    ),
+    ("UPDATE orders SET status = 'CANCELLED'", "UPDATE orders SET status = 'PENDING'", &[TAKEN, HELD, WAITS]),
+];
+
+async fn orders_that_wait_and_variants_are_followed_too(shop: Shop) {
+    let shop = shop.stocked(1, 2, 10, 1).await.with_variants().await;
+    let orders = shop.batcher(PlaceOrders);
+    let small = Sku { product: ProductId(1), variant: Some(VariantId(1)) };
+    let wanted = OrderRequest::new(UserId(1), [(small, Quantity::new(2).unwrap())], None).unwrap();
+    let hold = TimeDelta::minutes(15);
+    let placed = order(&orders, wanted.on(Terms::Deferred { hold })).await.unwrap();
+    assert!(placed.outcome.is_ok());
+    shop.assert_audit_is_clean().await;
+    for (tampering, repair, broken) in HOLDUPS {
+        shop.tamper(tampering).await;
+        assert_eq!(broken_rules(&shop).await, broken, "{tampering}");
+        shop.tamper(repair).await;
+    }
+    shop.assert_audit_is_clean().await;
+}
+
 /// Each tampering is undone by its inverse, so that one shop serves them all.
 async fn every_rule_finds_what_breaks_it(shop: Shop) {
     let shop = shop.stocked(1, 1, 10, 5).await;
@@ -179,7 +249,8 @@ async fn broken_rules(shop: &Shop) -> Vec<&'static str> {
 
 fn repair(tampering: &str) -> &'static str {
     match tampering.split_whitespace().nth(1).unwrap() {
-        "wallets" => "UPDATE wallets SET balance = 98200",
+        "wallets" => "UPDATE wallets SET balance = 98200, closed_at = NULL",
+        "users" => "UPDATE users SET deleted_at = NULL",
         "ledger_entries" => {
             "UPDATE ledger_entries SET balance_after = CASE kind WHEN 'USE' THEN 98200 ELSE balance_after END, \
              order_id = CASE kind WHEN 'USE' THEN (SELECT id FROM orders) END"

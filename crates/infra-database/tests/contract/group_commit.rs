@@ -29,7 +29,7 @@ async fn the_last_pieces_are_sold_once(shop: Shop) {
     let short = replies.iter().flatten().filter_map(|answer| answer.outcome.as_ref().err());
     assert_eq!(sold, 50);
     assert_eq!(short.filter(|refusal| refusal.shortages.len() == 1).count(), 450);
-    assert_eq!(shop.store.product(ProductId(1)).await.unwrap().unwrap().stock, 0);
+    assert_eq!(shop.store.product(ProductId(1)).await.unwrap().unwrap().product.stock, 0);
     shop.assert_audit_is_clean().await;
 }
 

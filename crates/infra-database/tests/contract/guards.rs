@@ -6,7 +6,7 @@ use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::{Clock, Database, SystemClock, UnitOfWork};
 use jangteo_domain::coupon::{Redemption, Restoration, UserCoupon, UserCouponState};
-use jangteo_domain::product::{Returned, StockMovement, StockMovementKind};
+use jangteo_domain::product::{StockMovement, StockMovementKind};
 use jangteo_domain::wallet::{LedgerEntry, LedgerKind};
 use jangteo_domain::{
     CouponId, Money, Order, OrderId, Payment, ProductId, RepositoryError, UserCouponId, UserId,
@@ -36,7 +36,7 @@ async fn assert_refused(shop: &Shop, mut uow: Box<dyn UnitOfWork>) {
 async fn stock_below_zero(shop: Shop) {
     let shop = shop.stocked(1, 2, 3, 1).await;
     let mut uow = shop.store.begin().await.unwrap();
-    uow.products().sell(&[sale(1, 1), sale(2, 4)]).await.unwrap();
+    uow.products().post(&[sale(1, 1), sale(2, 4)]).await.unwrap();
     assert_refused(&shop, uow).await;
 }
 
@@ -88,7 +88,8 @@ async fn more_returned_than_was_sold(shop: Shop) {
     let an_hour = chrono::TimeDelta::hours(1);
     for (pieces, sold_at) in [(3, sold.created_at), (1, sold.created_at - an_hour)] {
         let mut uow = shop.store.begin().await.unwrap();
-        uow.products().take_back(&[Returned { movement: sale(1, -pieces), sold_at }]).await.unwrap();
+        let kind = StockMovementKind::Return { sold_at };
+        uow.products().post(&[StockMovement { kind, ..sale(1, -pieces) }]).await.unwrap();
         assert_refused(&shop, uow).await;
     }
 }
@@ -109,11 +110,11 @@ async fn a_payment_that_was_refunded_already(shop: Shop) {
     let shop = shop.stocked(1, 1, 3, 1).await;
     let (orders, cancels) = (shop.batcher(PlaceOrders), shop.batcher(CancelOrders));
     let paid = order(&orders, request(1, &[(1, 1)], None)).await.unwrap().outcome.unwrap().order;
-    let cancel = Cancel { order: paid.clone(), by: paid.user, reason: None };
+    let cancel = Cancel { order: paid.clone(), by: paid.user, administrator: None, reason: None };
     assert!(cancels.submit(unkeyed(cancel)).await.unwrap().outcome.is_ok());
     let mut payment = Payment { changes: 2, ..Payment::completed(paid.id, paid.paid, now()) };
     let mut uow = shop.store.begin().await.unwrap();
-    uow.orders().cancel_payments(&[payment.cancel(None, now()).unwrap()]).await.unwrap();
+    uow.orders().change_payments(&[payment.cancel(None, now()).unwrap()]).await.unwrap();
     assert_refused(&shop, uow).await;
 }
 
@@ -122,8 +123,8 @@ fn now() -> DateTime<Utc> {
 }
 
 fn sale(product: i64, pieces: i64) -> StockMovement {
-    let (product, kind) = (ProductId(product), StockMovementKind::Sale);
-    StockMovement { product, kind, quantity: -pieces, stock_after: 0, order: None, at: now() }
+    let (sku, kind) = (ProductId(product).into(), StockMovementKind::Sale);
+    StockMovement { sku, kind, quantity: -pieces, stock_after: 0, order: None, at: now() }
 }
 
 fn payment(user: i64, amount: i64) -> LedgerEntry {

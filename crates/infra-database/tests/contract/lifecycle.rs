@@ -9,6 +9,7 @@ use jangteo_application::fulfil_orders::{Fulfil, FulfilOrders, FulfilRefusal, St
 use jangteo_application::operation::{Reply, WriteError};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::{CatalogueQueries, CouponChange, CustomerQueries, PageRequest};
+use jangteo_application::trail::Administrator;
 use jangteo_application::{Batcher, Clock, SystemClock};
 use jangteo_domain::cancellation::CancelRefusal;
 use jangteo_domain::coupon::UserCouponState;
@@ -47,15 +48,19 @@ async fn place(shop: &Shop, request: OrderRequest) -> Order {
 }
 
 fn cancelling(order: &Order) -> Cancel {
-    Cancel { order: order.clone(), by: order.user, reason: None }
+    Cancel { order: order.clone(), by: order.user, administrator: None, reason: None }
 }
 
 async fn cancel(cancels: &Batcher<CancelOrders>, order: &Order) -> Reply<CancelOrders> {
     cancels.submit(unkeyed(cancelling(order))).await
 }
 
+fn administrator() -> Administrator {
+    Administrator { user: ADMIN, trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned() }
+}
+
 fn step(order: &Order, step: Step) -> Fulfil {
-    Fulfil { order: order.id, step, by: ADMIN }
+    Fulfil { order: order.id, step, by: administrator() }
 }
 
 async fn fulfil(fulfilments: &Batcher<FulfilOrders>, fulfil: Fulfil) -> Reply<FulfilOrders> {
@@ -71,7 +76,7 @@ async fn balance(shop: &Shop, user: i64) -> i64 {
 }
 
 async fn stock(shop: &Shop, product: i64) -> i64 {
-    shop.store.product(ProductId(product)).await.unwrap().unwrap().stock
+    shop.store.product(ProductId(product)).await.unwrap().unwrap().product.stock
 }
 
 async fn cancelling_gives_everything_back(shop: Shop) {
@@ -86,12 +91,12 @@ async fn cancelling_gives_everything_back(shop: Shop) {
     assert_eq!(refund.order, Order { status: OrderStatus::Cancelled, events: 2, ..paid.clone() });
     assert_eq!(refund.balance, money("1000"));
     let left: Vec<_> = refund.left.iter().map(|left| (left.product.0, left.stock)).collect();
-    assert_eq!(left, [(2, 10), (1, 10)]);
+    assert_eq!(left, [(1, 10), (2, 10)]);
 
     assert_eq!(shop.store.order(paid.id).await.unwrap(), Some(refund.order));
     assert_eq!(balance(&shop, 1).await, 100_000);
     for product in [1, 2] {
-        let product = shop.store.product(ProductId(product)).await.unwrap().unwrap();
+        let product = shop.store.product(ProductId(product)).await.unwrap().unwrap().product;
         assert_eq!((product.stock, product.sales_volume), (10, 0));
     }
     assert!(shop.store.popular(3, 5).await.unwrap().products.is_empty());
@@ -136,7 +141,7 @@ async fn an_order_is_shipped_and_delivered_each_in_an_event(shop: Shop) {
     let events = "SELECT COUNT(*) FROM outbox WHERE (event_type = 'order.shipped' AND sequence = 2) \
                   OR (event_type = 'order.delivered' AND sequence = 3)";
     assert_eq!(shop.count(events).await, 3);
-    let unknown = Fulfil { order: OrderId(999), step: Step::Ship, by: ADMIN };
+    let unknown = Fulfil { order: OrderId(999), step: Step::Ship, by: administrator() };
     assert_eq!(fulfil(&fulfilments, unknown).await.unwrap().outcome, Err(FulfilRefusal::Unknown));
     shop.assert_audit_is_clean().await;
 }
@@ -360,7 +365,7 @@ async fn orders_of_a_hot_product_are_cancelled_while_others_buy_it(shop: Shop) {
     assert!(cancelled.iter().all(|reply| reply.as_ref().is_ok_and(|answer| answer.outcome.is_ok())));
     assert!(bought.iter().all(|reply| reply.as_ref().is_ok_and(|answer| answer.outcome.is_ok())));
     assert_eq!(stock(&shop, 1).await, 100);
-    assert_eq!(shop.store.product(ProductId(1)).await.unwrap().unwrap().sales_volume, 300);
+    assert_eq!(shop.store.product(ProductId(1)).await.unwrap().unwrap().product.sales_volume, 300);
     shop.assert_audit_is_clean().await;
 }
 

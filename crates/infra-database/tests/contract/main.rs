@@ -1,8 +1,11 @@
 //! What every database behind the ports must do: one suite, run on SQLite and on MariaDB or MySQL.
 
 mod audit;
+mod carts;
+mod catalogue;
 mod coupon_reads;
 mod coupons;
+mod deferred;
 mod exports;
 mod group_commit;
 mod guards;
@@ -14,7 +17,9 @@ mod outbox;
 mod outbox_queries;
 mod queries;
 mod schema;
+mod stores;
 mod support;
+mod variants;
 mod writes;
 
 /// Runs each test on both databases, each time on a fresh one.

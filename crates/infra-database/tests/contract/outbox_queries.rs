@@ -10,10 +10,9 @@ use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::PageRequest;
 use jangteo_application::redelivery::{Redelivered, Redelivery, RedeliveryRefusal};
 use jangteo_application::{Database, Redeliverer, SystemClock};
-use jangteo_domain::UserId;
 use jangteo_infra_database::Store;
 
-use crate::support::{Shop, append, event, now, order, request};
+use crate::support::{Shop, administrator, append, event, now, order, request};
 
 crate::on_both_databases! {
     events_are_listed_by_status_the_latest_first
@@ -80,7 +79,7 @@ async fn redeliver(store: &Store, command: Redelivery, key: Option<&str>) -> (Re
     let store = Arc::new(store.clone());
     let redeliverer = Redeliverer::here(store.clone(), store, Arc::new(SystemClock));
     let asked = Submission { command, key: key.map(|key| key.parse().unwrap()) };
-    let answer = redeliverer.redeliver(UserId(1), asked).await.unwrap();
+    let answer = redeliverer.redeliver(administrator(), asked).await.unwrap();
     (answer.outcome, answer.replayed)
 }
 

@@ -18,7 +18,14 @@ async fn products_are_listed_in_pages_and_ids_break_ties(shop: Shop) {
     let shop = shop.stocked(1, 25, 10, 1).await;
     shop.store.check().await.unwrap();
     let list = |page, sort, direction| {
-        shop.store.products(ProductList { page: PageRequest { page, size: 10 }, sort, direction })
+        shop.store.products(ProductList {
+            search: None,
+            store: None,
+            in_stock: None,
+            page: PageRequest { page, size: 10 },
+            sort,
+            direction,
+        })
     };
     let ids = |page: jangteo_application::queries::Page<jangteo_application::queries::ProductView>| {
         page.content.iter().map(|product| product.id.0).collect::<Vec<_>>()
@@ -31,7 +38,7 @@ async fn products_are_listed_in_pages_and_ids_break_ties(shop: Shop) {
     let by_name = list(0, ProductSort::Name, Direction::Ascending).await.unwrap();
     assert_eq!(ids(by_name)[..3], [1, 10, 11]);
     assert!(list(9, ProductSort::SalesVolume, Direction::Descending).await.unwrap().content.is_empty());
-    let product = shop.store.product(ProductId(7)).await.unwrap().unwrap();
+    let product = shop.store.product(ProductId(7)).await.unwrap().unwrap().product;
     assert_eq!((product.name.as_str(), product.store_name.as_str()), ("Product 7", "장터"));
     assert!(shop.store.product(ProductId(99)).await.unwrap().is_none());
 }

@@ -10,6 +10,7 @@ use jangteo_application::operation::{Answer, Executor, Operation, Reply, Submiss
 use jangteo_application::outbox::{Aggregate, EventType, OutboxMessage};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct, Seeder};
+use jangteo_application::trail::Administrator;
 use jangteo_application::{Audit, Batcher, BatcherSettings, Clock, Database, SystemClock};
 use jangteo_domain::checkout::Refusal;
 use jangteo_domain::coupon::Discount;
@@ -79,6 +80,23 @@ impl Shop {
         let connection = sea_orm::Database::connect(&self.database.url).await.expect("connects");
         connection.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         connection.close().await.expect("closes");
+    }
+
+    /// Has product 1, of which there are ten pieces, sold as two variants: six pieces of the small one at 10.00, and four of
+    /// the large one at 12.00.
+    pub(crate) async fn with_variants(self) -> Self {
+        for statement in [
+            "UPDATE products SET has_variants = 1 WHERE id = 1 AND stock = 10",
+            "INSERT INTO variants (id, product_id, name, price, stock, active, created_at, updated_at) VALUES \
+             (1, 1, 'S', 1000, 6, 1, '2026-11-21 09:00:00', '2026-11-21 09:00:00'), \
+             (2, 1, 'L', 1200, 4, 1, '2026-11-21 09:00:00', '2026-11-21 09:00:00')",
+            "UPDATE stock_movements SET quantity = 6, variant_id = 1 WHERE product_id = 1",
+            "INSERT INTO stock_movements (product_id, variant_id, kind, quantity, stock_after, created_at) \
+             VALUES (1, 2, 'RECEIVE', 4, 10, '2026-11-21 09:00:00')",
+        ] {
+            self.tamper(statement).await;
+        }
+        self
     }
 
     /// The number that a query finds.
@@ -185,6 +203,11 @@ pub(crate) async fn charge(
 pub(crate) async fn claim(claims: &Batcher<ClaimCoupons>, user: i64, text: &str) -> Reply<ClaimCoupons> {
     let place = Place::Ungated;
     claims.submit(unkeyed(Claim { user: UserId(user), code: code(text), place })).await
+}
+
+/// One, with a request of its own.
+pub(crate) fn administrator() -> Administrator {
+    Administrator { user: UserId(900), trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned() }
 }
 
 pub(crate) fn now() -> DateTime<Utc> {

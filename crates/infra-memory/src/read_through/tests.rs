@@ -20,6 +20,10 @@ impl Stored for Number {
     fn read(text: &str) -> Option<Self> {
         text.parse().ok().map(Self)
     }
+
+    fn weight(&self) -> usize {
+        size_of::<Self>()
+    }
 }
 
 const KEY: CacheKey = CacheKey::BestSellers { limit: 10 };
@@ -68,7 +72,7 @@ impl SharedCache for Shared {
         match *making {
             Some(_) => Maker::Other,
             None => {
-                *making = Some(*key);
+                *making = Some(key.clone());
                 Maker::Caller
             }
         }
@@ -76,7 +80,7 @@ impl SharedCache for Shared {
 
     async fn made(&self, key: &CacheKey, value: Option<&CachedText>) {
         if let Some(value) = value {
-            self.values.lock().unwrap().insert(*key, (value.clone(), Instant::now()));
+            self.values.lock().unwrap().insert(key.clone(), (value.clone(), Instant::now()));
         }
         *self.making.lock().unwrap() = None;
     }
@@ -128,11 +132,19 @@ async fn entry(
     cache: &Arc<ReadThrough<Number>>,
     source: &Arc<Source>,
 ) -> Result<Arc<Entry<Number>>, RepositoryError> {
+    entry_since(None, cache, source).await
+}
+
+async fn entry_since(
+    since: Option<Instant>,
+    cache: &Arc<ReadThrough<Number>>,
+    source: &Arc<Source>,
+) -> Result<Arc<Entry<Number>>, RepositoryError> {
     let load = || {
         let source = Arc::clone(source);
         async move { source.next().await }
     };
-    cache.get(KEY, load).await
+    cache.get(KEY, since, load).await
 }
 
 async fn ask(cache: &Arc<ReadThrough<Number>>, source: &Arc<Source>) -> Result<usize, RepositoryError> {
@@ -293,4 +305,35 @@ async fn what_is_too_old_is_not_shown_though_a_new_value_cannot_be_made() {
     source.broken.store(true, Ordering::SeqCst);
     source.dragging_ms.store(400, Ordering::SeqCst);
     assert!(ask(&cache, &source).await.is_err());
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_moment_is_read_again() {
+    let source = Arc::new(Source::default());
+    let shared = Arc::new(Shared::default());
+    let both: [_; 2] =
+        std::array::from_fn(|_| cache(A_WHILE, Some(Arc::clone(&shared) as Arc<dyn SharedCache>)));
+    for cache in &both {
+        assert_eq!(ask(cache, &source).await.unwrap(), 1);
+    }
+    let change = Instant::now();
+    let entry = entry_since(Some(change), &both[0], &source).await.unwrap();
+    assert_eq!(entry.value, Number(2));
+    // What all share is new as well, and is not made again; who knows of no change has the old one.
+    let third = cache(A_WHILE, Some(shared));
+    assert_eq!(entry_since(Some(change), &third, &source).await.unwrap().value, Number(2));
+    assert_eq!(ask(&both[1], &source).await.unwrap(), 1);
+    assert_eq!(ask(&both[0], &source).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn what_was_begun_before_a_moment_is_not_waited_for_in_vain() {
+    let source = Arc::new(Source::default());
+    let cache = cache(A_WHILE, None);
+    ask_and_go(&cache, &source).await;
+    let change = Instant::now();
+    let found = entry_since(Some(change), &cache, &source).await.unwrap();
+    assert_eq!((found.value.clone(), source.asked()), (Number(2), 2));
+    assert!(found.made_at >= change);
+    assert_eq!(ask(&cache, &source).await.unwrap(), 2);
 }

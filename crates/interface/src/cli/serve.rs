@@ -13,7 +13,7 @@ use jangteo_infra_database::{DatabaseKind, Store};
 use super::output::{counted, print};
 use super::signals::StopSignals;
 use super::{demo, open, settings};
-use crate::config::{LogFormat, Settings, Sources};
+use crate::config::{Authentication, LogFormat, Settings, Sources};
 use crate::{Application, application, telemetry};
 
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ pub(super) async fn run(sources: &Sources, arguments: Arguments) -> anyhow::Resu
     tracing::info!(address = %application.address(), database = %settings.database_url, redis, "serving");
     if io::stdout().is_terminal() || telemetry::log_format(&settings) == LogFormat::Text {
         // The shop is open whether or not that can be said.
-        drop(print(&welcome(application.address(), stocked)));
+        drop(print(&welcome(application.address(), settings.authentication(), stocked)));
     }
     let stop = application.stop_handle();
     tokio::spawn(async move {
@@ -90,7 +90,8 @@ fn advice(address: SocketAddr) -> String {
 }
 
 fn warn_about_authentication(settings: &Settings) {
-    if !settings.listen.ip().is_loopback() {
+    let believed = settings.authentication() == Authentication::Header;
+    if believed && !settings.listen.ip().is_loopback() {
         tracing::warn!(
             listen = %settings.listen,
             "callers are believed who they say they are, and others than this machine can call"
@@ -122,9 +123,13 @@ pub(super) async fn bring_up_to_date(store: &Store, asked: bool) -> anyhow::Resu
     Ok(())
 }
 
-fn welcome(address: SocketAddr, stocked: Stocked) -> String {
+fn welcome(address: SocketAddr, authentication: Authentication, stocked: Stocked) -> String {
     let site = format!("http://{address}");
     let stock = stock(stocked);
+    let caller = match authentication {
+        Authentication::Header => "-H 'X-User-Id: 1'",
+        Authentication::Jwt => "-H \"Authorization: Bearer $(jangteo token --user 1)\"",
+    };
     format!(
         "
   The shop is open.
@@ -137,8 +142,8 @@ fn welcome(address: SocketAddr, stocked: Stocked) -> String {
   Try it:
 
     curl '{site}/api/v1/products?size=5'
-    curl -X POST {site}/api/v1/wallets/charge -H 'X-User-Id: 1' -H 'Content-Type: application/json' -d '{{\"amount\": 50000}}'
-    curl -X POST {site}/api/v1/orders -H 'X-User-Id: 1' -H 'Content-Type: application/json' -H \"Idempotency-Key: $(date +%s%N)\" -d '{{\"items\": [{{\"productId\": 1, \"qty\": 2}}]}}'
+    curl -X POST {site}/api/v1/wallets/charge {caller} -H 'Content-Type: application/json' -d '{{\"amount\": 50000}}'
+    curl -X POST {site}/api/v1/orders {caller} -H 'Content-Type: application/json' -H \"Idempotency-Key: $(date +%s%N)\" -d '{{\"items\": [{{\"productId\": 1, \"qty\": 2}}]}}'
 
   Answers are in Korean, and in English with -H 'Accept-Language: en'. Ctrl-C stops it.
 
@@ -153,7 +158,7 @@ fn stock(stocked: Stocked) -> &'static str {
             "
   In the demo shop:
 
-    Customers    X-User-Id: 1 to 5
+    Customers    1 to 5
     Coupons      WELCOME10 (10% off), FLASH5000 (5,000 off an order of 20,000 or more)
 "
         }
@@ -174,7 +179,8 @@ mod tests {
 
     #[test]
     fn the_welcome_names_what_is_in_the_shop() {
-        let welcome = |stocked| welcome(SocketAddr::from(([127, 0, 0, 1], 8080)), stocked);
+        let address = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let welcome = |stocked| welcome(address, Authentication::Header, stocked);
         let demo = welcome(Stocked::Demo);
         let plan = demo::plan(&SystemClock);
         assert!(demo.contains(&format!("1 to {}", plan.users.len())), "{demo}");
@@ -183,6 +189,16 @@ mod tests {
         }
         assert!(welcome(Stocked::NotYet).contains("jangteo seed"));
         assert!(!welcome(Stocked::ByItsOwner).contains("seed"));
+    }
+
+    #[test]
+    fn the_welcome_says_how_to_ask_as_somebody() {
+        let welcome = |authentication| {
+            welcome(SocketAddr::from(([127, 0, 0, 1], 8080)), authentication, Stocked::ByItsOwner)
+        };
+        assert!(welcome(Authentication::Header).contains("-H 'X-User-Id: 1'"));
+        let with_tokens = welcome(Authentication::Jwt);
+        assert!(with_tokens.contains("jangteo token --user 1") && !with_tokens.contains("X-User-Id"));
     }
 
     #[tokio::test]

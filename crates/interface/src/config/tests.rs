@@ -114,6 +114,77 @@ fn an_address_that_others_reach_needs_the_authentication_said() {
     assert!(load(&[("JANGTEO_AUTH", "")], &[]).unwrap().auth.is_none());
 }
 
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+#[test]
+fn tokens_need_something_to_check_them_with() {
+    let jwt = ("JANGTEO_AUTH", "jwt");
+    let reachable = ("JANGTEO_LISTEN", "0.0.0.0:8080");
+    let refused = message(load(&[jwt], &[]));
+    assert!(refused.contains("`jwt_secret`") && refused.contains("`jwt_public_key`"), "{refused}");
+    for key in [("JANGTEO_JWT_SECRET", SECRET), ("JANGTEO_JWT_PUBLIC_KEY", "shop.pem")] {
+        let settings = load(&[jwt, reachable, key], &[]).unwrap();
+        assert_eq!((settings.authentication(), settings.jwt_leeway_s), (Authentication::Jwt, 30));
+    }
+}
+
+#[test]
+fn several_keys_are_a_list_or_separated_by_commas() {
+    let jwt = ("JANGTEO_AUTH", "jwt");
+    let secrets = format!("{SECRET}, {SECRET}+");
+    let environment =
+        [jwt, ("JANGTEO_JWT_SECRET", &*secrets), ("JANGTEO_JWT_PUBLIC_KEY", "a.pem, 2025=b.pem")];
+    let settings = load(&environment, &[]).unwrap();
+    assert_eq!(settings.jwt_secret.iter().collect::<Vec<_>>(), [SECRET, &format!("{SECRET}+")]);
+    let toml =
+        format!("jwt_secret = [\"{SECRET}\", \"{SECRET}+\"]\njwt_public_key = [\"a.pem\", \"2025 = b.pem\"]");
+    assert_eq!(load_with_file(Some(&toml), &[jwt], &[]).unwrap(), settings);
+
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCow==\n-----END PUBLIC KEY-----";
+    let named = format!("a.b={pem},{pem}");
+    let settings = load(&[jwt, ("JANGTEO_JWT_PUBLIC_KEY", &named)], &[]).unwrap();
+    let kids: Vec<_> = settings.jwt_public_key.iter().map(|key| key.kid.as_deref()).collect();
+    assert_eq!(kids, [Some("a.b"), None]);
+    assert!(settings.jwt_public_key.iter().all(|key| key.pem == Pem::Inline(pem.to_owned())));
+}
+
+#[test]
+fn a_secret_is_long_and_never_shown() {
+    let jwt = ("JANGTEO_AUTH", "jwt");
+    for secret in
+        ["hush", "hush, it is a long one, but in parts it is not", "hush hush hush hush hush hush h"]
+    {
+        let refused = message(load(&[jwt, ("JANGTEO_JWT_SECRET", secret)], &[]));
+        assert!(refused.contains("JANGTEO_JWT_SECRET: a secret must have at least 32 bytes"), "{refused}");
+        assert!(!refused.contains("hush"), "{refused}");
+    }
+    let settings = load(&[jwt, ("JANGTEO_JWT_SECRET", SECRET)], &[]).unwrap();
+    assert!(!format!("{settings:?}").contains(SECRET));
+    for toml in
+        ["jwt_secret = []", "jwt_secret = 7", "jwt_public_key = [\"\"]", "jwt_public_key = \"=a.pem\""]
+    {
+        assert!(message(load_with_file(Some(toml), &[jwt], &[])).contains("`jwt_"), "{toml}");
+    }
+}
+
+#[test]
+fn who_sets_up_tokens_is_told_when_none_are_asked_for() {
+    for setting in [
+        ("JANGTEO_JWT_SECRET", SECRET),
+        ("JANGTEO_JWT_PUBLIC_KEY", "shop.pem"),
+        ("JANGTEO_JWT_AUDIENCE", "shop"),
+        ("JANGTEO_JWT_ISSUER", "https://login.example"),
+        ("JANGTEO_JWT_LEEWAY_S", "0"),
+    ] {
+        for environment in [&[setting][..], &[setting, ("JANGTEO_AUTH", "header")]] {
+            let refused = message(load(environment, &[]));
+            assert!(refused.contains(setting.0) && refused.contains("`auth` is not jwt"), "{refused}");
+        }
+    }
+    let late = message(load(&[("JANGTEO_JWT_LEEWAY_S", "301")], &[]));
+    assert!(late.ends_with("more than 300, five minutes"), "{late}");
+}
+
 #[test]
 fn requests_are_limited_where_others_can_send_them_unless_it_is_said_otherwise() {
     let limited = |environment: &[(&str, &str)]| load(environment, &[]).unwrap().limits_requests();
@@ -160,7 +231,7 @@ fn a_refusal_gives_the_reason_and_what_would_do_and_nothing_of_the_parser() {
             "localhost:80",
             "invalid socket address syntax; use an address and a port such as 127.0.0.1:8080",
         ),
-        ("auth", "jwt", "only `header` is supported so far"),
+        ("auth", "oauth", "must be header or jwt"),
         ("rate_limit", "yes", "must be on or off"),
         (
             "rate_limit_user_reads",

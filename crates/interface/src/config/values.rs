@@ -13,6 +13,8 @@ use tracing_subscriber::EnvFilter;
 pub enum Authentication {
     /// By the `X-User-Id` header, which is believed.
     Header,
+    /// By a JSON Web Token, whose signature is checked.
+    Jwt,
 }
 
 impl FromStr for Authentication {
@@ -21,7 +23,8 @@ impl FromStr for Authentication {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "header" => Ok(Self::Header),
-            _ => Err("only `header` is supported so far"),
+            "jwt" => Ok(Self::Jwt),
+            _ => Err("must be header or jwt"),
         }
     }
 }

@@ -2,20 +2,22 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use jangteo_application::Submission;
-use jangteo_application::adjust_wallets::Adjust;
+use jangteo_application::adjust_wallets::{Adjust, AdjustWallets};
+use jangteo_application::operation::Outcome;
 use jangteo_application::trail::Administrator;
+use jangteo_application::{Operation, Submission};
 use jangteo_domain::UserId;
 use jangteo_domain::wallet::{AdjustReason, AdjustRefusal};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Shop;
+use super::answers::{Answers, answered};
 use super::body::{JsonBody, ok};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, Problem, Reason};
 use super::exact::{AmountInput, MoneyJson};
-use super::headers::{Admin, CallerHeaders, Key, KeyHeader, mark_replayed};
+use super::headers::{Admin, CallerHeaders, Key, KeyHeader};
 use super::pages::{PageBody, PageParameters};
 use super::parameters::{Parameters, PathId};
 use super::wallets::{LedgerBody, WalletBody, parse_amount};
@@ -150,6 +152,11 @@ pub(crate) async fn adjust(
 ) -> Result<HttpResponse, ApiError> {
     let command = body.0.parse(UserId(user.0), by.0)?;
     let answer = shop.adjustments.submit(Submission { command, key: key.0 }).await?;
-    let wallet = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
-    Ok(mark_replayed(ok(&WalletBody::from(wallet)), answer.replayed))
+    answered(AdjustWallets::NAME, answer)
+}
+
+impl Answers for AdjustWallets {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&WalletBody::from(outcome?)))
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures::StreamExt;
@@ -181,6 +181,13 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
 /// The answer to a request that was successful.
 pub(crate) fn ok(body: &impl Serialize) -> HttpResponse {
     json(StatusCode::OK, body)
+}
+
+/// Says where what was created is.
+pub(crate) fn located(mut response: HttpResponse, path: &str) -> HttpResponse {
+    let path = HeaderValue::try_from(path).expect("a path of ASCII letters and digits");
+    response.headers_mut().insert(LOCATION, path);
+    response
 }
 
 #[cfg(test)]

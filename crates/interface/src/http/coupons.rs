@@ -2,7 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use jangteo_application::claim_coupons::Issued;
+use jangteo_application::Operation;
+use jangteo_application::claim_coupons::{ClaimCoupons, Issued};
+use jangteo_application::operation::Outcome;
 use jangteo_application::queries::HeldCoupon;
 use jangteo_domain::CouponCode;
 use jangteo_domain::coupon::{ClaimRefusal, UserCouponState};
@@ -10,12 +12,13 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shop;
+use super::answers::{Answers, answered};
 use super::body::ok;
 use super::coupon_offers::discount;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, Problem, Reason};
 use super::exact::{DecimalJson, Moment, MoneyJson};
-use super::headers::{Caller, CallerHeaders, Key, KeyHeader, mark_replayed};
+use super::headers::{Caller, CallerHeaders, Key, KeyHeader};
 use super::limits::CLAIM;
 use super::parameters::{FromQuery, Parameters, PathId, Query};
 use super::users::must_exist;
@@ -175,8 +178,13 @@ pub(crate) async fn claim(
 ) -> Result<HttpResponse, ApiError> {
     let code: CouponCode = code.parse().map_err(|_| ApiError::from(ClaimRefusal::Unknown))?;
     let answer = shop.claims.claim(caller.user, code, key.0).await?;
-    let issued = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
-    Ok(mark_replayed(ok(&ClaimedBody::from(issued)), answer.replayed))
+    answered(ClaimCoupons::NAME, answer)
+}
+
+impl Answers for ClaimCoupons {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&ClaimedBody::from(outcome?)))
+    }
 }
 
 const STATUSES: [&str; 3] = ["CLAIMED", "USED", "EXPIRED"];

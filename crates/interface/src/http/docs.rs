@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, ContentEncoding, LOCATION};
-use actix_web::web::{Bytes, Path};
+use actix_web::web::{Bytes, Data, Path};
 use serde_json::json;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
@@ -15,12 +15,19 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::Config;
 
+use super::Shop;
 use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
+use super::recognition::Recognition;
 use super::{
-    admin_orders, admin_wallets, audit, completeness, coupon_history, coupon_offers, coupons, exports,
-    operations, order_changes, orders, outbox, products, sales, statistics, users, wallets,
+    accounts, admin_orders, admin_stores, admin_wallets, audit, cart, cart_order, completeness,
+    coupon_history, coupon_offers, coupons, edit_products, edit_variants, exports, keys, managed_products,
+    operations, order_changes, orders, outbox, payments, products, sales, statistics, stores, trail, users,
+    wallets,
 };
+use crate::config::Authentication;
+
+mod security;
 
 const DOCUMENT: &str = "/openapi.json";
 
@@ -29,9 +36,7 @@ const DOCUMENT: &str = "/openapi.json";
     info(
         title = "Jangteo",
         description = "An order and payment engine for shops that sell under pressure.\n\n\
-            **Who is asking**: `X-User-Id` names the user, and is believed; `X-User-Role: ADMIN` the administrator. \
-            Products, coupons on offer, statistics and health need neither.\n\n\
-            **Writing safely**: give every POST an `Idempotency-Key` of your own. Sent again with the same key, it gets \
+            **Writing safely**: give every POST, PUT, PATCH and DELETE an `Idempotency-Key` of your own. Sent again with the same key, it gets \
             the same answer, with `Idempotency-Replayed: true`, and nothing happens twice.\n\n\
             **Money** is an exact number with two decimals; in requests a number or a text.\n\n\
             **Errors** all have one format, in Korean, or in English with `Accept-Language: en`. Every response has a \
@@ -42,10 +47,18 @@ const DOCUMENT: &str = "/openapi.json";
     paths(
         products::list,
         products::product,
+        cart::cart,
+        cart::add,
+        cart::change,
+        cart::remove,
+        cart::clear,
+        cart_order::order,
         orders::list,
         orders::place,
         orders::order,
+        order_changes::pay,
         order_changes::cancel,
+        payments::payment,
         wallets::wallet,
         wallets::charge,
         wallets::ledger,
@@ -56,10 +69,25 @@ const DOCUMENT: &str = "/openapi.json";
         coupon_history::history,
         users::register,
         users::me,
+        users::change,
+        users::leave,
+        keys::decided,
+        stores::list,
+        stores::store,
         statistics::popular,
         statistics::best_sellers,
         order_changes::ship,
         order_changes::deliver,
+        accounts::list,
+        accounts::account,
+        accounts::change,
+        accounts::close,
+        admin_stores::list,
+        admin_stores::store,
+        admin_stores::create,
+        admin_stores::change,
+        admin_stores::delete,
+        trail::changes,
         admin_orders::list,
         admin_wallets::wallet,
         admin_wallets::ledger,
@@ -67,6 +95,16 @@ const DOCUMENT: &str = "/openapi.json";
         sales::sales,
         exports::orders,
         exports::ledger,
+        managed_products::list,
+        managed_products::product,
+        managed_products::stock_movements,
+        edit_products::create,
+        edit_products::change,
+        edit_products::delete,
+        edit_products::set_images,
+        edit_variants::add,
+        edit_variants::change,
+        edit_variants::adjust,
         audit::audit,
         outbox::list,
         outbox::event,
@@ -83,10 +121,13 @@ const DOCUMENT: &str = "/openapi.json";
     // Readers see the areas in this order.
     tags(
         (name = "Products"),
+        (name = "Cart"),
         (name = "Orders"),
         (name = "Wallets"),
         (name = "Coupons"),
         (name = "Users"),
+        (name = "Idempotency"),
+        (name = "Stores"),
         (name = "Statistics"),
         (name = "Administration"),
         (name = "Operations"),
@@ -103,7 +144,8 @@ impl Modify for CommonErrors {
     fn modify(&self, document: &mut OpenApi) {
         for (path, item) in &mut document.paths.paths {
             let is_api = path.starts_with("/api/");
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten().filter(|_| is_api) {
+            let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in methods.into_iter().flatten().filter(|_| is_api) {
                 add_errors(path, operation);
             }
         }
@@ -122,7 +164,8 @@ fn add_errors(path: &str, operation: &mut Operation) {
         errors.push(("400", "`VALIDATION_ERROR`: the request does not parse or is out of range."));
     }
     if identified {
-        errors.push(("401", "`UNAUTHORIZED`: `X-User-Id` or `X-User-Role` is missing or malformed."));
+        // What that means, `security` says.
+        errors.push(("401", security::UNAUTHORIZED));
     }
     if operation.request_body.is_some() {
         errors.push(("413", "`PAYLOAD_TOO_LARGE`: the body is too large."));
@@ -188,10 +231,12 @@ fn add_body(path: &str, response: &mut Response) {
     response.content.entry("application/json".to_owned()).or_insert(RefOr::T(body.build()));
 }
 
-/// The OpenAPI document of the API.
+/// The OpenAPI document of the API, as a server has it that recognises callers so.
 #[must_use]
-pub fn openapi() -> OpenApi {
-    Document::openapi()
+pub fn openapi(authentication: Authentication) -> OpenApi {
+    let mut document = Document::openapi();
+    security::describe(&mut document, authentication);
+    document
 }
 
 /// Beside the API: they are about the document, and not in it.
@@ -205,11 +250,19 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-async fn document() -> HttpResponse {
-    static DOCUMENT: LazyLock<Bytes> =
-        LazyLock::new(|| openapi().to_json().expect("the document serialises").into());
+async fn document(shop: Data<Shop>) -> HttpResponse {
+    static FOR_HEADERS: LazyLock<Bytes> = LazyLock::new(|| written(Authentication::Header));
+    static FOR_TOKENS: LazyLock<Bytes> = LazyLock::new(|| written(Authentication::Jwt));
+    let document = match shop.recognition {
+        Recognition::Headers => FOR_HEADERS.clone(),
+        Recognition::Tokens(_) => FOR_TOKENS.clone(),
+    };
     let mut response = HttpResponse::Ok();
-    response.insert_header((CONTENT_TYPE, "application/json; charset=utf-8")).body(DOCUMENT.clone())
+    response.insert_header((CONTENT_TYPE, "application/json; charset=utf-8")).body(document)
+}
+
+fn written(authentication: Authentication) -> Bytes {
+    openapi(authentication).to_json().expect("the document serialises").into()
 }
 
 async fn to_swagger_ui() -> HttpResponse {

@@ -5,7 +5,9 @@ use std::error::Error;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    ALLOW, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpResponse, ResponseError};
 use chrono::{DateTime, Utc};
 use jangteo_application::WriteError;
@@ -13,13 +15,18 @@ use jangteo_domain::coupon::{ClaimRefusal, CouponFault};
 use jangteo_domain::product::OutOfStock;
 use jangteo_domain::user::ProfileError;
 use jangteo_domain::wallet::InsufficientBalance;
-use jangteo_domain::{Money, MoneyError, ProductId, RepositoryError};
+use jangteo_domain::{Money, MoneyError, ProductId, RepositoryError, Sku};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::exact::{Moment, MoneyJson};
 use super::headers::REPLAYED;
 use crate::messages::Language;
+use crate::tokens::TokenFault;
+
+mod catalogue;
+
+pub(crate) use catalogue::CatalogueFault;
 
 /// The public, stable name of a kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -76,13 +83,21 @@ pub(crate) enum Problem {
     Invalid,
     /// The caller does not say, or not properly, who they are.
     Unidentified,
+    /// Who they are has to be said with a token.
+    NoToken,
+    /// With another one: the one detail says what is wrong with this.
+    BadToken,
     Forbidden,
     NoSuchPath,
     NoSuchUser,
     NoSuchProduct,
     NoSuchOrder,
     NoSuchCoupon,
+    NoSuchStore,
     NoSuchEvent,
+    /// Nothing was decided under it.
+    NoSuchKey,
+    NoSuchCartItem,
     MethodNotAllowed {
         allowed: String,
     },
@@ -96,12 +111,25 @@ pub(crate) enum Problem {
     },
     KeyReused,
     EmailTaken,
+    /// The customer has money or open orders.
+    StillOpen,
+    NameTaken,
+    StoreDeleted,
+    StoreHasProducts,
     /// Somebody else was faster.
     Stale,
     /// The order does not allow this where it stands.
     OrderStatus(&'static str),
+    /// The time to pay the order is over.
+    HoldEnded,
     /// The platform has the event.
     EventSent,
+    /// It has as many lines as it can have.
+    CartFull,
+    /// There is nothing in it to order.
+    CartEmpty,
+    /// What is asked for does not fit the catalogue.
+    Catalogue(CatalogueFault),
     CouponInvalid,
     OutOfStock,
     InsufficientBalance,
@@ -123,22 +151,34 @@ impl Problem {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid => ErrorCode::ValidationError,
-            Self::Unidentified => ErrorCode::Unauthorized,
+            Self::Unidentified | Self::NoToken | Self::BadToken => ErrorCode::Unauthorized,
             Self::Forbidden => ErrorCode::Forbidden,
             Self::NoSuchPath
             | Self::NoSuchUser
             | Self::NoSuchProduct
             | Self::NoSuchOrder
             | Self::NoSuchCoupon
-            | Self::NoSuchEvent => ErrorCode::NotFound,
+            | Self::NoSuchEvent
+            | Self::NoSuchStore
+            | Self::NoSuchKey
+            | Self::NoSuchCartItem => ErrorCode::NotFound,
             Self::MethodNotAllowed { .. } => ErrorCode::MethodNotAllowed,
             Self::TooLong { .. } => ErrorCode::PayloadTooLarge,
             Self::NotJson => ErrorCode::UnsupportedMediaType,
             Self::TooManyRequests { .. } => ErrorCode::RateLimited,
-            Self::KeyReused | Self::EmailTaken | Self::OrderStatus(_) | Self::EventSent => {
-                ErrorCode::Conflict
-            }
+            Self::KeyReused
+            | Self::EmailTaken
+            | Self::StillOpen
+            | Self::OrderStatus(_)
+            | Self::HoldEnded
+            | Self::NameTaken
+            | Self::StoreDeleted
+            | Self::StoreHasProducts
+            | Self::EventSent
+            | Self::CartFull
+            | Self::CartEmpty => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
+            Self::Catalogue(fault) => fault.code(),
             Self::CouponInvalid => ErrorCode::CouponInvalid,
             Self::OutOfStock => ErrorCode::OutOfStock,
             Self::InsufficientBalance => ErrorCode::InsufficientBalance,
@@ -184,6 +224,7 @@ pub(crate) enum Reason {
     BodyIncomplete,
     NotAnId,
     NotAnIdempotencyKey,
+    Token(TokenFault),
     OutOfRange {
         least: i64,
         most: i64,
@@ -205,12 +246,34 @@ pub(crate) enum Reason {
     Balance(InsufficientBalance),
     Profile(ProfileError),
     EmailTaken,
+    /// Nothing is named that is to be different.
+    NothingToChange,
+    BalanceLeft(Money),
+    OpenOrders {
+        status: &'static str,
+        count: u64,
+    },
+    NameTaken,
+    Deleted,
+    HasProducts,
     /// The version there is.
     Version(i32),
     NotALine {
         longest: usize,
     },
+    TooLong {
+        longest: usize,
+    },
+    TooManyEntries {
+        most: usize,
+    },
+    NotAnAddress,
+    Catalogue(CatalogueFault),
     OrderStatus(&'static str),
+    HoldEnded(DateTime<Utc>),
+    UnknownCartItem,
+    CartFull,
+    CartEmpty,
     LimitExceeded {
         balance: Money,
         maximum: Money,
@@ -224,9 +287,11 @@ pub(crate) enum Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OrderFault {
     LineCount,
-    TooManyPieces { product: ProductId },
+    TooManyPieces { sku: Sku },
     TooLarge,
     UnknownProduct { product: ProductId },
+    UnknownVariant { sku: Sku },
+    VariantRequired { product: ProductId },
     Short(OutOfStock),
     Unaffordable(InsufficientBalance),
 }
@@ -384,6 +449,9 @@ struct Figures {
     /// The product.
     #[serde(skip_serializing_if = "Option::is_none")]
     product_id: Option<i64>,
+    /// Which of its variants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant_id: Option<i64>,
     /// Pieces asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     requested: Option<i64>,
@@ -400,6 +468,13 @@ struct Figures {
     /// The most that the balance may become.
     #[serde(skip_serializing_if = "Option::is_none")]
     maximum: Option<MoneyJson>,
+}
+
+impl Figures {
+    fn of(sku: Sku) -> Self {
+        let variant_id = sku.variant.map(|variant| variant.0);
+        Self { product_id: Some(sku.product.0), variant_id, ..Self::default() }
+    }
 }
 
 #[derive(Serialize)]
@@ -437,8 +512,25 @@ impl ApiError {
         if let Problem::TooManyRequests { seconds } = self.problem {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         if self.problem.code() == ErrorCode::ServiceUnavailable {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+    }
+
+    /// What is asked for, and what was wrong with what was given (RFC 6750, 3).
+    fn challenge(&self) -> Option<HeaderValue> {
+        match self.problem {
+            Problem::NoToken => Some(HeaderValue::from_static("Bearer")),
+            Problem::BadToken => {
+                let reasons = self.details.iter().map(|detail| detail.reason.text(Language::English));
+                let description = reasons.collect::<Vec<_>>().join(" ");
+                let challenge = format!(r#"Bearer error="invalid_token", error_description="{description}""#);
+                Some(HeaderValue::try_from(challenge).expect("English words"))
+            }
+            _ => None,
         }
     }
 
@@ -474,6 +566,7 @@ impl Reason {
     fn figures(&self) -> Figures {
         match self {
             Self::Order(fault) => fault.figures(),
+            Self::Catalogue(fault) => fault.figures(),
             Self::BelowMinimum { minimum } | Self::Coupon(CouponFault::BelowMinimum { minimum }) => {
                 Figures { minimum: Some(MoneyJson(*minimum)), ..Figures::default() }
             }
@@ -487,6 +580,9 @@ impl Reason {
                 maximum: Some(MoneyJson(*maximum)),
                 ..Figures::default()
             },
+            Self::BalanceLeft(balance) => {
+                Figures { available: Some(Available::Money(MoneyJson(*balance))), ..Figures::default() }
+            }
             Self::Required
             | Self::UnknownField
             | Self::UnknownParameter
@@ -498,6 +594,7 @@ impl Reason {
             | Self::BodyIncomplete
             | Self::NotAnId
             | Self::NotAnIdempotencyKey
+            | Self::Token(_)
             | Self::OutOfRange { .. }
             | Self::NotOneOf(_)
             | Self::NotAMoment
@@ -508,9 +605,21 @@ impl Reason {
             | Self::Zero
             | Self::Profile(_)
             | Self::EmailTaken
+            | Self::NothingToChange
+            | Self::OpenOrders { .. }
+            | Self::NameTaken
+            | Self::Deleted
+            | Self::HasProducts
             | Self::Version(_)
             | Self::NotALine { .. }
+            | Self::TooLong { .. }
+            | Self::TooManyEntries { .. }
+            | Self::NotAnAddress
             | Self::OrderStatus(_)
+            | Self::HoldEnded(_)
+            | Self::UnknownCartItem
+            | Self::CartFull
+            | Self::CartEmpty
             | Self::Coupon(_)
             | Self::Claim(_) => Figures::default(),
         }
@@ -521,14 +630,14 @@ impl OrderFault {
     fn figures(&self) -> Figures {
         match *self {
             Self::LineCount | Self::TooLarge => Figures::default(),
-            Self::TooManyPieces { product } | Self::UnknownProduct { product } => {
-                Figures { product_id: Some(product.0), ..Figures::default() }
+            Self::UnknownProduct { product } | Self::VariantRequired { product } => {
+                Figures::of(product.into())
             }
-            Self::Short(OutOfStock { product, requested, available }) => Figures {
-                product_id: Some(product.0),
+            Self::TooManyPieces { sku } | Self::UnknownVariant { sku } => Figures::of(sku),
+            Self::Short(OutOfStock { sku, requested, available }) => Figures {
                 requested: Some(requested.get()),
                 available: Some(Available::Pieces(available)),
-                ..Figures::default()
+                ..Figures::of(sku)
             },
             Self::Unaffordable(InsufficientBalance { required, available }) => Figures {
                 required: Some(MoneyJson(required)),

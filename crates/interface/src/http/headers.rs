@@ -3,25 +3,24 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use jangteo_application::IdempotencyKey;
 use jangteo_application::trail::Administrator;
 use jangteo_domain::UserId;
 use utoipa::IntoParams;
 
-use super::error::{ApiError, Detail, Problem, Reason};
+use super::error::{ApiError, Problem, Reason};
 use super::parameters::PathId;
+use super::recognition::{caller, only};
 use super::trace::Trace;
 
 /// Tells that an answer was given before, to a request with the same key.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-const USER: &str = "X-User-Id";
-const ROLE: &str = "X-User-Role";
 const KEY: &str = "Idempotency-Key";
 
-/// Who asks, according to headers that are believed.
+/// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) user: UserId,
@@ -64,45 +63,41 @@ impl FromRequest for Admin {
     }
 }
 
+fn administrator(request: &HttpRequest) -> Result<Administrator, ApiError> {
+    let caller = caller(request)?;
+    caller.must_be_administrator()?;
+    Ok(Origin::of(request).administrator(caller))
+}
+
+/// The place of the request in its trace.
+pub(crate) struct Origin(Trace);
+
+impl Origin {
+    fn of(request: &HttpRequest) -> Self {
+        Self(Trace::of_request(request))
+    }
+
+    /// The caller, as an administrator who acts with this request.
+    pub(crate) fn administrator(&self, caller: Caller) -> Administrator {
+        Administrator { user: caller.user, trace_id: self.0.id() }
+    }
+}
+
+impl FromRequest for Origin {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}
+
 impl FromRequest for Caller {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request.headers()))
-    }
-}
-
-fn administrator(request: &HttpRequest) -> Result<Administrator, ApiError> {
-    let caller = caller(request.headers())?;
-    caller.must_be_administrator()?;
-    let trace = request.extensions().get::<Trace>().copied();
-    let trace_id = trace.expect("every request has its trace").id();
-    Ok(Administrator { user: caller.user, trace_id })
-}
-
-fn caller(headers: &HeaderMap) -> Result<Caller, ApiError> {
-    let unidentified =
-        |field, reason| ApiError::from(Problem::Unidentified).with(vec![Detail::new(field, reason)]);
-    let user = only(headers, "x-user-id").map_err(|reason| unidentified(USER, reason))?;
-    let user = user.ok_or_else(|| unidentified(USER, Reason::Required))?;
-    let user = parse_id(user).ok_or_else(|| unidentified(USER, Reason::NotAnId))?;
-    let role = only(headers, "x-user-role").map_err(|reason| unidentified(ROLE, reason))?;
-    let is_admin = match role {
-        Some("ADMIN") => true,
-        None | Some("USER") => false,
-        Some(_) => return Err(unidentified(ROLE, Reason::NotOneOf(&["USER", "ADMIN"]))),
-    };
-    Ok(Caller { user: UserId(user), is_admin })
-}
-
-/// The value of a header that may be given once.
-fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Reason> {
-    let mut values = headers.get_all(name);
-    let first = values.next().map(HeaderValue::to_str).transpose().map_err(|_| Reason::Malformed)?;
-    match values.next() {
-        None => Ok(first),
-        Some(_) => Err(Reason::Repeated),
+        ready(caller(request).map_err(ApiError::from))
     }
 }
 
@@ -138,7 +133,7 @@ pub(crate) fn mark_replayed(mut response: HttpResponse, replayed: bool) -> HttpR
     response
 }
 
-/// The headers of [`Caller`], for the API document.
+/// The headers of [`Caller`], for the API document, which says of each operation that has them how callers are recognised.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `Caller` reads")]
@@ -160,44 +155,4 @@ pub(crate) struct KeyHeader {
     /// same answer, with `Idempotency-Replayed: true`, and nothing happens twice.
     #[param(rename = "Idempotency-Key", nullable = false, min_length = 1, max_length = 255)]
     key: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(values: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in values {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        headers
-    }
-
-    #[test]
-    fn a_caller_has_an_id_and_perhaps_a_role() {
-        let known = caller(&headers(&[("x-user-id", "7"), ("x-user-role", "ADMIN")])).unwrap();
-        assert_eq!(known, Caller { user: UserId(7), is_admin: true });
-        assert!(!caller(&headers(&[("x-user-id", "7"), ("x-user-role", "USER")])).unwrap().is_admin);
-        assert!(known.may_see_what_belongs_to(UserId(8)));
-    }
-
-    #[test]
-    fn anything_else_is_nobody() {
-        for given in [
-            &[][..],
-            &[("x-user-id", "")],
-            &[("x-user-id", "0")],
-            &[("x-user-id", "-1")],
-            &[("x-user-id", "+1")],
-            &[("x-user-id", "1.0")],
-            &[("x-user-id", "9223372036854775808")],
-            &[("x-user-id", "mina")],
-            &[("x-user-id", "1"), ("x-user-id", "2")],
-            &[("x-user-id", "1"), ("x-user-role", "admin")],
-            &[("x-user-id", "1"), ("x-user-role", "USER"), ("x-user-role", "ADMIN")],
-        ] {
-            assert!(caller(&headers(given)).is_err(), "{given:?}");
-        }
-    }
 }

@@ -4,17 +4,16 @@ use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Payload;
+use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::{FromRequest, HttpRequest};
 use jangteo_application::RateLimiter;
 use jangteo_application::rate_limit::{Decision, Quota, RateKey, RouteClass, Subject};
 use metrics::counter;
 
 use super::client_address::client_address;
 use super::error::Problem;
-use super::headers::Caller;
+use super::recognition;
 use crate::config::{Settings, TrustedProxies};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -84,7 +83,7 @@ impl Limits {
             standing.address = Some(self.check(key, self.addresses.of(class)).await);
         }
         if standing.refusal().is_none()
-            && let Ok(caller) = Caller::from_request(request, &mut Payload::None).await
+            && let Ok(caller) = recognition::caller(request)
         {
             let key = RateKey { class, subject: Subject::User(caller.user) };
             standing.user = Some(self.check(key, self.users.of(class)).await);

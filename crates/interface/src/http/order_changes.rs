@@ -1,26 +1,30 @@
-//! What becomes of orders that were paid.
+//! What becomes of orders that were placed.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use jangteo_application::Submission;
-use jangteo_application::cancel_orders::Cancel;
-use jangteo_application::fulfil_orders::{Fulfil, FulfilRefusal, Step};
+use jangteo_application::cancel_orders::{Cancel, CancelOrders};
+use jangteo_application::fulfil_orders::{Fulfil, FulfilOrders, FulfilRefusal, Step};
+use jangteo_application::operation::Outcome;
+use jangteo_application::pay_orders::{NotPaid, Pay, PayOrders};
+use jangteo_application::{Operation, Submission};
 use jangteo_domain::OrderId;
 use jangteo_domain::cancellation::{CancelReason, CancelRefusal};
-use jangteo_domain::order::WrongStatus;
+use jangteo_domain::order::{NotPayable, WrongStatus};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Shop;
+use super::answers::{Answers, answered};
 use super::body::{OptionalBody, ok};
 use super::endpoint::Endpoint;
-use super::error::{ApiError, Detail, Problem, Reason};
-use super::headers::{Caller, CallerHeaders, Key, KeyHeader, mark_replayed};
+use super::error::{ApiError, Detail, OrderFault, Problem, Reason};
+use super::headers::{Admin, Caller, CallerHeaders, Key, KeyHeader, Origin};
 use super::orders::{OrderBody, status_name, visible_order};
 use super::parameters::PathId;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
+        Endpoint::at("/api/v1/orders/{id}/pay").post(pay),
         Endpoint::at("/api/v1/orders/{id}/cancel").post(cancel),
         Endpoint::at("/api/v1/admin/orders/{id}/ship").post(ship),
         Endpoint::at("/api/v1/admin/orders/{id}/deliver").post(deliver),
@@ -59,7 +63,24 @@ impl From<CancelRefusal> for ApiError {
     fn from(refusal: CancelRefusal) -> Self {
         match refusal {
             CancelRefusal::Status(wrong) => wrong.into(),
+            // Only who looks for overdue orders is told so.
+            CancelRefusal::NotOverdue => Problem::Internal.into(),
             CancelRefusal::BalanceTooLarge => Problem::BalanceLimitExceeded.into(),
+        }
+    }
+}
+
+impl From<NotPaid> for ApiError {
+    fn from(refusal: NotPaid) -> Self {
+        match refusal {
+            NotPaid::NotPayable(NotPayable::Status(wrong)) => wrong.into(),
+            NotPaid::NotPayable(NotPayable::TooLate(until)) => {
+                Self::from(Problem::HoldEnded).with(vec![Detail::new("heldUntil", Reason::HoldEnded(until))])
+            }
+            NotPaid::Unaffordable(short) => {
+                let detail = Detail::new("paidAmount", Reason::Order(OrderFault::Unaffordable(short)));
+                Self::from(Problem::InsufficientBalance).with(vec![detail])
+            }
         }
     }
 }
@@ -73,9 +94,64 @@ impl From<FulfilRefusal> for ApiError {
     }
 }
 
+/// Pay an order
+///
+/// One that was placed to be paid later, until `heldUntil`. When the balance does not suffice, that is noted with the payment,
+/// the order waits on, and it can be tried again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/orders/{id}/pay",
+    operation_id = "payOrder",
+    tag = "Orders",
+    params(CallerHeaders, KeyHeader, ("id" = i64, Path, description = "The order.", minimum = 1)),
+    responses(
+        (
+            status = 200,
+            description = "The order, paid.",
+            body = OrderBody,
+            example = json!({
+                "orderId": 5551,
+                "status": "PAID",
+                "totalAmount": 59700.00,
+                "discountAmount": 0.00,
+                "paidAmount": 59700.00,
+                "appliedCoupon": null,
+                "items": [
+                    {"productId": 101, "variantId": 7, "name": "유기농 면 티셔츠", "variantName": "빨강-L", "unitPrice": 19900.00, "qty": 3, "subtotal": 59700.00},
+                ],
+                "userPointBalance": 40300.00,
+                "createdAt": "2025-11-09T12:34:56Z",
+                "paidAt": "2025-11-09T12:41:07Z",
+            }),
+        ),
+        (status = 404, description = "`NOT_FOUND`: the caller has no such order."),
+        (status = 409, description = "`INSUFFICIENT_BALANCE`: the balance does not suffice. `CONFLICT`: the order was paid or cancelled before, its time is over, or the key was used for another request."),
+    ),
+)]
+pub(crate) async fn pay(
+    shop: Data<Shop>,
+    caller: Caller,
+    key: Key,
+    id: PathId,
+) -> Result<HttpResponse, ApiError> {
+    let order = visible_order(&shop, caller, &id).await?;
+    let command = Pay { order, by: caller.user };
+    let answer = shop.payments.submit(Submission { command, key: key.0 }).await?;
+    if let Ok(receipt) = &answer.outcome {
+        shop.stock_news.left(&receipt.left);
+    }
+    answered(PayOrders::NAME, answer)
+}
+
+impl Answers for PayOrders {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&OrderBody::from(outcome?)))
+    }
+}
+
 /// Cancel an order
 ///
-/// One that is paid and not shipped yet, by its customer or an administrator. The wallet is refunded, even above its
+/// One that is not shipped yet, by its customer or an administrator. What was paid is back in the wallet, even above its
 /// limit, the pieces are back in stock, and a coupon that is still valid can be used again: all together or not at all.
 #[utoipa::path(
     post,
@@ -110,17 +186,26 @@ impl From<FulfilRefusal> for ApiError {
 pub(crate) async fn cancel(
     shop: Data<Shop>,
     caller: Caller,
+    origin: Origin,
     key: Key,
     id: PathId,
     body: OptionalBody<CancelOrder>,
 ) -> Result<HttpResponse, ApiError> {
     let reason = body.0.map(CancelOrder::parse).transpose()?.flatten();
     let order = visible_order(&shop, caller, &id).await?;
-    let command = Cancel { order, by: caller.user, reason };
+    let administrator = (order.user != caller.user).then(|| origin.administrator(caller));
+    let command = Cancel { order, by: caller.user, administrator, reason };
     let answer = shop.cancellations.submit(Submission { command, key: key.0 }).await?;
-    let refund = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
-    shop.stock_news.left(&refund.left);
-    Ok(mark_replayed(ok(&OrderBody::from(refund)), answer.replayed))
+    if let Ok(refund) = &answer.outcome {
+        shop.stock_news.left(&refund.left);
+    }
+    answered(CancelOrders::NAME, answer)
+}
+
+impl Answers for CancelOrders {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&OrderBody::from(outcome?)))
+    }
 }
 
 /// Ship an order
@@ -141,11 +226,11 @@ pub(crate) async fn cancel(
 )]
 pub(crate) async fn ship(
     shop: Data<Shop>,
-    caller: Caller,
+    admin: Admin,
     key: Key,
     id: PathId,
 ) -> Result<HttpResponse, ApiError> {
-    fulfil(&shop, caller, key, &id, Step::Ship).await
+    fulfil(&shop, admin, key, &id, Step::Ship).await
 }
 
 /// Note that an order was delivered
@@ -166,23 +251,27 @@ pub(crate) async fn ship(
 )]
 pub(crate) async fn deliver(
     shop: Data<Shop>,
-    caller: Caller,
+    admin: Admin,
     key: Key,
     id: PathId,
 ) -> Result<HttpResponse, ApiError> {
-    fulfil(&shop, caller, key, &id, Step::Deliver).await
+    fulfil(&shop, admin, key, &id, Step::Deliver).await
 }
 
 async fn fulfil(
     shop: &Shop,
-    caller: Caller,
+    admin: Admin,
     key: Key,
     id: &PathId,
     step: Step,
 ) -> Result<HttpResponse, ApiError> {
-    caller.must_be_administrator()?;
-    let command = Fulfil { order: OrderId(id.0), step, by: caller.user };
+    let command = Fulfil { order: OrderId(id.0), step, by: admin.0 };
     let answer = shop.fulfilments.submit(Submission { command, key: key.0 }).await?;
-    let order = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
-    Ok(mark_replayed(ok(&OrderBody::from(order)), answer.replayed))
+    answered(FulfilOrders::NAME, answer)
+}
+
+impl Answers for FulfilOrders {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&OrderBody::from(outcome?)))
+    }
 }

@@ -2,19 +2,23 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::Data;
+use chrono::TimeDelta;
 use jangteo_application::Submission;
 use jangteo_application::cancel_orders::Refund;
-use jangteo_application::place_orders::Receipt;
+use jangteo_application::operation::Outcome;
+use jangteo_application::pay_orders::LateReceipt;
+use jangteo_application::place_orders::{PlaceOrders, Receipt};
 use jangteo_domain::checkout::Refusal;
-use jangteo_domain::order::{OrderLine, OrderLinesError, OrderStatus};
-use jangteo_domain::{CouponCode, Order, OrderId, OrderRequest, ProductId, Quantity, UserId};
+use jangteo_domain::order::{OrderLine, OrderLinesError, OrderStatus, Terms};
+use jangteo_domain::product::NotSold;
+use jangteo_domain::{CouponCode, Order, OrderId, OrderRequest, ProductId, Quantity, Sku, UserId, VariantId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shop;
-use super::body::{JsonBody, Object, json, ok};
+use super::answers::Answers;
+use super::body::{JsonBody, Object, json, located, ok};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, OrderFault, Problem, Reason};
 use super::exact::{Moment, MoneyJson, WholeInput};
@@ -27,7 +31,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::at("/api/v1/orders").get(list).post(place), Endpoint::at("/api/v1/orders/{id}").get(order)]
 }
 
-/// What is ordered, to be paid at once from the wallet.
+/// What is ordered, to be paid from the wallet.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"items": [{"productId": 1, "qty": 2}, {"productId": 2, "qty": 1}], "couponCode": null}))]
@@ -39,6 +43,11 @@ pub(crate) struct PlaceOrder {
     /// A coupon that the customer has claimed.
     #[serde(default)]
     coupon_code: Option<String>,
+    /// When it is paid: `IMMEDIATE`, which is the default, or `DEFERRED`: pieces and coupon are held for it until `heldUntil`,
+    /// and `POST /orders/{id}/pay` pays it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "IMMEDIATE")]
+    payment: Option<String>,
 }
 
 /// How much of what.
@@ -48,25 +57,43 @@ pub(crate) struct PlaceOrderItem {
     #[serde(default)]
     #[schema(value_type = i64, required = true, minimum = 1)]
     product_id: WholeInput,
-    /// Pieces; those of all lines for a product count together.
+    /// Which variant, of a product that is sold as variants.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    variant_id: WholeInput,
+    /// Pieces; those of all lines for the same thing count together.
     #[serde(default)]
     #[schema(value_type = i64, required = true, minimum = 1, maximum = 1_000_000)]
     qty: WholeInput,
 }
 
-type Line = (ProductId, Quantity);
+type Line = (Sku, Quantity);
 
 impl PlaceOrder {
-    fn parse(self, user: UserId) -> Result<(OrderRequest, Vec<Line>), ApiError> {
+    fn parse(self, user: UserId, hold: TimeDelta) -> Result<(OrderRequest, Vec<Line>), ApiError> {
+        let terms = parse_terms(self.payment.as_deref(), hold)?;
         let lines = parse_lines(self.items.as_deref())?;
-        let coupon = self.coupon_code.map(|code| code.parse::<CouponCode>()).transpose().map_err(|_| {
-            let unknown = Reason::Coupon(jangteo_domain::coupon::CouponFault::Unknown);
-            ApiError::from(Problem::CouponInvalid).with(vec![Detail::new("couponCode", unknown)])
-        })?;
+        let coupon = self.coupon_code.as_deref().map(parse_coupon).transpose()?;
         let request = OrderRequest::new(user, lines.iter().copied(), coupon);
         let request = request.map_err(|error| ApiError::invalid(vec![lines_fault(error, &lines)]))?;
-        Ok((request, lines))
+        Ok((request.on(terms), lines))
     }
+}
+
+/// When an order is to be paid.
+pub(super) fn parse_terms(payment: Option<&str>, hold: TimeDelta) -> Result<Terms, ApiError> {
+    match payment {
+        None | Some("IMMEDIATE") => Ok(Terms::Immediate),
+        Some("DEFERRED") => Ok(Terms::Deferred { hold }),
+        Some(_) => Err(ApiError::invalid_field("payment", Reason::NotOneOf(&["IMMEDIATE", "DEFERRED"]))),
+    }
+}
+
+/// A code of a form that no coupon has belongs to none.
+pub(super) fn parse_coupon(code: &str) -> Result<CouponCode, ApiError> {
+    let unknown = Reason::Coupon(jangteo_domain::coupon::CouponFault::Unknown);
+    let unknown = || ApiError::from(Problem::CouponInvalid).with(vec![Detail::new("couponCode", unknown)]);
+    code.parse().map_err(|_| unknown())
 }
 
 /// Every bad line is named, not only the first.
@@ -81,19 +108,21 @@ fn parse_lines(items: Option<&[Object<PlaceOrderItem>]>) -> Result<Vec<Line>, Ap
         .enumerate()
         .filter_map(|(index, Object(item))| {
             let product = parse_product(item.product_id);
+            let variant = parse_variant(item.variant_id);
             let pieces = parse_pieces(item.qty);
             let mut noted = |field: &str, reason: &Reason| {
                 faults.push(Detail::new(format!("items[{index}].{field}"), reason.clone()));
             };
             product.as_ref().inspect_err(|reason| noted("productId", reason)).ok();
+            variant.as_ref().inspect_err(|reason| noted("variantId", reason)).ok();
             pieces.as_ref().inspect_err(|reason| noted("qty", reason)).ok();
-            Some((product.ok()?, pieces.ok()?))
+            Some((Sku { product: product.ok()?, variant: variant.ok()? }, pieces.ok()?))
         })
         .collect();
     if faults.is_empty() { Ok(lines) } else { Err(ApiError::invalid(faults)) }
 }
 
-fn parse_product(id: WholeInput) -> Result<ProductId, Reason> {
+pub(super) fn parse_product(id: WholeInput) -> Result<ProductId, Reason> {
     match id {
         WholeInput::Missing => Err(Reason::Required),
         WholeInput::Whole(id) if id > 0 => Ok(ProductId(id)),
@@ -101,7 +130,16 @@ fn parse_product(id: WholeInput) -> Result<ProductId, Reason> {
     }
 }
 
-fn parse_pieces(pieces: WholeInput) -> Result<Quantity, Reason> {
+/// A product that is sold as such has none.
+pub(super) fn parse_variant(id: WholeInput) -> Result<Option<VariantId>, Reason> {
+    match id {
+        WholeInput::Missing => Ok(None),
+        WholeInput::Whole(id) if id > 0 => Ok(Some(VariantId(id))),
+        WholeInput::Whole(_) | WholeInput::Other => Err(Reason::NotAnId),
+    }
+}
+
+pub(super) fn parse_pieces(pieces: WholeInput) -> Result<Quantity, Reason> {
     let out_of_range = Reason::OutOfRange { least: 1, most: i64::from(Quantity::MAX) };
     match pieces {
         WholeInput::Missing => Err(Reason::Required),
@@ -113,37 +151,65 @@ fn parse_pieces(pieces: WholeInput) -> Result<Quantity, Reason> {
 fn lines_fault(error: OrderLinesError, lines: &[Line]) -> Detail {
     match error {
         OrderLinesError::Count => Detail::new("items", Reason::Order(OrderFault::LineCount)),
-        OrderLinesError::TooMany(product) => {
-            Detail::new(field_of(lines, product, "qty"), Reason::Order(OrderFault::TooManyPieces { product }))
+        OrderLinesError::TooMany(sku) => {
+            let field = OrderNames::of(lines).field_of(sku, "qty");
+            Detail::new(field, Reason::Order(OrderFault::TooManyPieces { sku }))
         }
     }
 }
 
-/// A field of the first line that names the product.
-fn field_of(lines: &[Line], product: ProductId, field: &str) -> String {
-    let index = lines.iter().position(|line| line.0 == product).unwrap_or_default();
-    format!("items[{index}].{field}")
+/// What a request calls the order that it asks for, and each of its lines.
+pub(super) struct OrderNames {
+    pub(super) order: &'static str,
+    pub(super) lines: Vec<(Sku, String)>,
+}
+
+impl OrderNames {
+    fn of(lines: &[Line]) -> Self {
+        let lines = lines.iter().enumerate().map(|(index, line)| (line.0, format!("items[{index}]")));
+        Self { order: "items", lines: lines.collect() }
+    }
+
+    /// A field of the first line for a thing.
+    fn field_of(&self, sku: Sku, field: &str) -> String {
+        self.field_of_first(|line| line == sku, field)
+    }
+
+    fn field_of_first(&self, is_it: impl Fn(Sku) -> bool, field: &str) -> String {
+        let line = self.lines.iter().find(|line| is_it(line.0));
+        line.map_or_else(|| self.order.to_owned(), |(_, line)| format!("{line}.{field}"))
+    }
 }
 
 /// The code is that of the first fault, and the details list them all.
-fn refused(refusal: &Refusal, lines: &[Line]) -> ApiError {
+pub(super) fn refused(refusal: &Refusal, names: &OrderNames) -> ApiError {
     if refusal.unknown_user {
         return Problem::NoSuchUser.into();
     }
     if refusal.too_large {
-        return ApiError::invalid_field("items", Reason::Order(OrderFault::TooLarge));
+        return ApiError::invalid_field(names.order, Reason::Order(OrderFault::TooLarge));
     }
     let unknown = refusal.unknown_products.iter().map(|&product| {
-        let reason = Reason::Order(OrderFault::UnknownProduct { product });
-        Detail::new(field_of(lines, product, "productId"), reason)
+        let field = names.field_of_first(|sku| sku.product == product, "productId");
+        Detail::new(field, Reason::Order(OrderFault::UnknownProduct { product }))
+    });
+    let not_sold = refusal.not_sold.iter().map(|&(sku, not_sold)| {
+        let fault = match not_sold {
+            NotSold::UnknownVariant => OrderFault::UnknownVariant { sku },
+            NotSold::VariantRequired => OrderFault::VariantRequired { product: sku.product },
+        };
+        Detail::new(names.field_of(sku, "variantId"), Reason::Order(fault))
     });
     let coupon = refusal.coupon.map(|fault| Detail::new("couponCode", Reason::Coupon(fault)));
-    let shortages = refusal.shortages.iter().map(|short| {
-        Detail::new(field_of(lines, short.product, "qty"), Reason::Order(OrderFault::Short(*short)))
-    });
+    let shortages = refusal
+        .shortages
+        .iter()
+        .map(|short| Detail::new(names.field_of(short.sku, "qty"), Reason::Order(OrderFault::Short(*short))));
     let balance =
-        refusal.balance.map(|short| Detail::new("items", Reason::Order(OrderFault::Unaffordable(short))));
-    let problem = if !refusal.unknown_products.is_empty() {
+        refusal.balance.map(|short| Detail::new(names.order, Reason::Order(OrderFault::Unaffordable(short))));
+    let problem = if refusal.names_no_variant() {
+        Problem::Invalid
+    } else if !refusal.unknown_products.is_empty() || !refusal.not_sold.is_empty() {
         Problem::NoSuchProduct
     } else if refusal.coupon.is_some() {
         Problem::CouponInvalid
@@ -152,7 +218,8 @@ fn refused(refusal: &Refusal, lines: &[Line]) -> ApiError {
     } else {
         Problem::InsufficientBalance
     };
-    ApiError::from(problem).with(unknown.chain(coupon).chain(shortages).chain(balance).collect())
+    let details = unknown.chain(not_sold).chain(coupon).chain(shortages).chain(balance);
+    ApiError::from(problem).with(details.collect())
 }
 
 /// An order.
@@ -166,16 +233,24 @@ pub(crate) struct OrderBody {
     total_amount: MoneyJson,
     /// What the coupon took off.
     discount_amount: MoneyJson,
-    /// What was paid from the wallet.
+    /// What was paid from the wallet, or is to be.
     paid_amount: MoneyJson,
     /// The coupon that was used.
     applied_coupon: Option<AppliedCouponBody>,
     /// What was ordered, with names and prices as they were then.
     items: Vec<OrderItemBody>,
-    /// The customer's balance right after it; only in the answers to placing and cancelling the order.
+    /// The customer's balance right after it; only in the answers to placing, paying and cancelling the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_point_balance: Option<MoneyJson>,
     created_at: Moment,
+    /// When it was paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    paid_at: Option<Moment>,
+    /// Until when it can be paid, while it is `PENDING`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    held_until: Option<Moment>,
 }
 
 /// The coupon used on an order.
@@ -189,7 +264,15 @@ pub(crate) struct AppliedCouponBody {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OrderItemBody {
     product_id: i64,
+    /// Which variant, if it was sold as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    variant_id: Option<i64>,
     name: String,
+    /// The variant's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    variant_name: Option<String>,
     unit_price: MoneyJson,
     qty: i64,
     /// `unitPrice` times `qty`.
@@ -208,12 +291,20 @@ impl From<Order> for OrderBody {
             items: order.lines.into_iter().map(OrderItemBody::from).collect(),
             user_point_balance: None,
             created_at: Moment(order.created_at),
+            paid_at: order.paid_at.map(Moment),
+            held_until: order.held_until.map(Moment),
         }
     }
 }
 
 impl From<Receipt> for OrderBody {
     fn from(receipt: Receipt) -> Self {
+        Self { user_point_balance: Some(MoneyJson(receipt.balance)), ..Self::from(receipt.order) }
+    }
+}
+
+impl From<LateReceipt> for OrderBody {
+    fn from(receipt: LateReceipt) -> Self {
         Self { user_point_balance: Some(MoneyJson(receipt.balance)), ..Self::from(receipt.order) }
     }
 }
@@ -227,8 +318,10 @@ impl From<Refund> for OrderBody {
 impl From<OrderLine> for OrderItemBody {
     fn from(line: OrderLine) -> Self {
         Self {
-            product_id: line.product.0,
+            product_id: line.sku.product.0,
+            variant_id: line.sku.variant.map(|variant| variant.0),
             name: line.name,
+            variant_name: line.variant_name,
             unit_price: MoneyJson(line.unit_price),
             qty: line.quantity.get(),
             subtotal: MoneyJson(line.subtotal),
@@ -288,8 +381,9 @@ impl FromQuery for ListParameters {
 
 /// Place an order
 ///
-/// It is paid at once from the wallet. Stock, wallet, coupon, order and payment change together or not at all. A
-/// refusal names everything that is wrong: each short line, the missing balance, the coupon's fault.
+/// It is paid at once from the wallet, or later: then its pieces are held and its coupon is used until `heldUntil`. Stock,
+/// wallet, coupon, order and payment change together or not at all. A refusal names everything that is wrong: each short
+/// line, the missing balance, the coupon's fault.
 #[utoipa::path(
     post,
     path = "/api/v1/orders",
@@ -300,7 +394,7 @@ impl FromQuery for ListParameters {
     responses(
         (
             status = 201,
-            description = "The order, paid.",
+            description = "The order, paid or waiting for it.",
             headers(("Location" = String, description = "Where the order is.")),
             body = OrderBody,
             example = json!({
@@ -315,10 +409,11 @@ impl FromQuery for ListParameters {
                 ],
                 "userPointBalance": 46270.00,
                 "createdAt": "2025-11-09T12:34:56Z",
+                "paidAt": "2025-11-09T12:34:56Z",
             }),
         ),
         (status = 400, description = "`VALIDATION_ERROR`: the request does not parse or is out of range. `COUPON_INVALID`: the coupon cannot be used."),
-        (status = 404, description = "`NOT_FOUND`: there is no such user, or a product is not on sale."),
+        (status = 404, description = "`NOT_FOUND`: there is no such user, or a product or variant is not on sale."),
         (status = 409, description = "`OUT_OF_STOCK`: there are not enough pieces. `INSUFFICIENT_BALANCE`: the balance does not suffice. `CONFLICT`: the key was used for another request."),
     ),
 )]
@@ -328,15 +423,25 @@ pub(crate) async fn place(
     key: Key,
     body: JsonBody<PlaceOrder>,
 ) -> Result<HttpResponse, ApiError> {
-    let (command, lines) = body.0.parse(caller.user)?;
+    let (command, lines) = body.0.parse(caller.user, shop.order_hold)?;
     let answer = shop.orders.submit(Submission { command, key: key.0 }).await?;
-    let receipt = answer.outcome.map_err(|refusal| refused(&refusal, &lines).replayed(answer.replayed))?;
+    let refused = |refusal| refused(&refusal, &OrderNames::of(&lines)).replayed(answer.replayed);
+    let receipt = answer.outcome.map_err(refused)?;
     shop.stock_news.left(&receipt.left);
+    Ok(mark_replayed(placed(receipt), answer.replayed))
+}
+
+/// The answer to an order that was accepted.
+pub(super) fn placed(receipt: Receipt) -> HttpResponse {
     let location = format!("/api/v1/orders/{}", receipt.order.id);
-    let mut response = json(StatusCode::CREATED, &OrderBody::from(receipt));
-    let location = HeaderValue::try_from(location).expect("a path of ASCII letters and digits");
-    response.headers_mut().insert(LOCATION, location);
-    Ok(mark_replayed(response, answer.replayed))
+    located(json(StatusCode::CREATED, &OrderBody::from(receipt)), &location)
+}
+
+impl Answers for PlaceOrders {
+    /// Without the request, it is not known which of its lines is which.
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        outcome.map(placed).map_err(|refusal| refused(&refusal, &OrderNames::of(&[])))
+    }
 }
 
 /// The caller's orders, latest first
@@ -379,7 +484,12 @@ pub(crate) async fn list(
     ),
 )]
 pub(crate) async fn order(shop: Data<Shop>, caller: Caller, id: PathId) -> Result<HttpResponse, ApiError> {
-    Ok(ok(&OrderBody::from(visible_order(&shop, caller, &id).await?)))
+    let order = visible_order(&shop, caller, &id).await?;
+    // Who has left has no orders any more. Administrators need not be customers.
+    if !caller.is_admin {
+        must_exist(&shop, caller.user).await?;
+    }
+    Ok(ok(&OrderBody::from(order)))
 }
 
 /// An order that the caller may see.
@@ -399,7 +509,7 @@ mod tests {
     use super::*;
 
     fn parse(json: &str) -> Result<(OrderRequest, Vec<Line>), ApiError> {
-        serde_json::from_str::<PlaceOrder>(json).unwrap().parse(UserId(1))
+        serde_json::from_str::<PlaceOrder>(json).unwrap().parse(UserId(1), TimeDelta::minutes(15))
     }
 
     #[test]
@@ -412,9 +522,9 @@ mod tests {
 
     #[test]
     fn a_refusal_lists_everything_under_the_first_code() {
-        let (short, dear) = (ProductId(7), ProductId(3));
+        let (short, dear) = (Sku::from(ProductId(7)), Sku::from(ProductId(3)));
         let lines = [(dear, Quantity::new(1).unwrap()), (short, Quantity::new(5).unwrap())];
-        let out_of_stock = OutOfStock { product: short, requested: Quantity::new(5).unwrap(), available: 2 };
+        let out_of_stock = OutOfStock { sku: short, requested: Quantity::new(5).unwrap(), available: 2 };
         let balance = InsufficientBalance { required: Money::from_minor(10_00), available: Money::ZERO };
         let refusal = Refusal {
             coupon: Some(CouponFault::Expired),
@@ -422,12 +532,12 @@ mod tests {
             balance: Some(balance),
             ..Refusal::default()
         };
-        let error = refused(&refusal, &lines);
+        let error = refused(&refusal, &OrderNames::of(&lines));
         assert_eq!(error.to_string(), "CouponInvalid");
         let fields: Vec<_> = error.into_details().into_iter().map(|detail| detail.field).collect();
         assert_eq!(fields, ["couponCode", "items[1].qty", "items"]);
         let without_coupon = Refusal { coupon: None, ..refusal };
-        assert_eq!(refused(&without_coupon, &lines).to_string(), "OutOfStock");
+        assert_eq!(refused(&without_coupon, &OrderNames::of(&lines)).to_string(), "OutOfStock");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::body::{JsonBody, ok};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, Problem, Reason};
 use super::exact::Moment;
-use super::headers::{Caller, CallerHeaders, Key, KeyHeader, mark_replayed};
+use super::headers::{Admin, Caller, CallerHeaders, Key, KeyHeader, mark_replayed};
 use super::pages::{PageBody, PageParameters};
 use super::parameters::{FromQuery, Parameters, PathId, Query};
 use super::periods::{self, parse_moment};
@@ -222,7 +222,10 @@ pub(crate) async fn event(shop: Data<Shop>, caller: Caller, id: PathId) -> Resul
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"id": 8123, "status": "PENDING"}))]
 pub(crate) struct RetriedBody {
-    id: i64,
+    /// The event; absent where only the key is known that it was asked for with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    id: Option<i64>,
     /// `PENDING`: it is due now.
     #[schema(value_type = String)]
     status: &'static str,
@@ -247,14 +250,25 @@ pub(crate) struct RetriedBody {
 )]
 pub(crate) async fn retry(
     shop: Data<Shop>,
-    caller: Caller,
+    admin: Admin,
     key: Key,
     id: PathId,
 ) -> Result<HttpResponse, ApiError> {
-    caller.must_be_administrator()?;
-    let (_, replayed) = redeliver(&shop, caller, key, Redelivery::Event(id.0)).await?;
-    let retried = RetriedBody { id: id.0, status: EventStatus::Pending.name() };
-    Ok(mark_replayed(ok(&retried), replayed))
+    let (_, replayed) = redeliver(&shop, admin, key, Redelivery::Event(id.0)).await?;
+    Ok(mark_replayed(retried(Some(id.0)), replayed))
+}
+
+fn retried(id: Option<i64>) -> HttpResponse {
+    ok(&RetriedBody { id, status: EventStatus::Pending.name() })
+}
+
+/// What whoever had events delivered again was told.
+pub(super) fn redelivered(scope: &str, outcome: Redelivered) -> Result<HttpResponse, ApiError> {
+    let events = delivered(outcome)?;
+    Ok(match Redelivery::is_of_one_event(scope) {
+        true => retried(None),
+        false => ok(&RedeliveredBody { events }),
+    })
 }
 
 /// Which events to deliver again.
@@ -308,12 +322,11 @@ pub(crate) struct RedeliveredBody {
 )]
 pub(crate) async fn retry_all(
     shop: Data<Shop>,
-    caller: Caller,
+    admin: Admin,
     key: Key,
     body: JsonBody<RetryEvents>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.must_be_administrator()?;
-    redeliver_many(&shop, caller, key, body.0.parse()?).await
+    redeliver_many(&shop, admin, key, body.0.parse()?).await
 }
 
 /// From a moment up to another, which is not part of it.
@@ -366,32 +379,31 @@ impl ResendEvents {
 )]
 pub(crate) async fn resend(
     shop: Data<Shop>,
-    caller: Caller,
+    admin: Admin,
     key: Key,
     body: JsonBody<ResendEvents>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.must_be_administrator()?;
-    redeliver_many(&shop, caller, key, body.0.parse()?).await
+    redeliver_many(&shop, admin, key, body.0.parse()?).await
 }
 
 async fn redeliver_many(
     shop: &Shop,
-    caller: Caller,
+    admin: Admin,
     key: Key,
     command: Redelivery,
 ) -> Result<HttpResponse, ApiError> {
-    let (events, replayed) = redeliver(shop, caller, key, command).await?;
+    let (events, replayed) = redeliver(shop, admin, key, command).await?;
     Ok(mark_replayed(ok(&RedeliveredBody { events }), replayed))
 }
 
 /// How many, and whether that was told before.
 async fn redeliver(
     shop: &Shop,
-    caller: Caller,
+    admin: Admin,
     key: Key,
     command: Redelivery,
 ) -> Result<(u64, bool), ApiError> {
-    let answer = shop.redeliverer.redeliver(caller.user, Submission { command, key: key.0 }).await?;
+    let answer = shop.redeliverer.redeliver(admin.0, Submission { command, key: key.0 }).await?;
     let events =
         delivered(answer.outcome).map_err(|problem| ApiError::from(problem).replayed(answer.replayed))?;
     Ok((events, answer.replayed))

@@ -23,6 +23,27 @@ impl FromRequest for PathId {
     }
 }
 
+/// The two ids in a path.
+pub(crate) struct PathIds(pub(crate) i64, pub(crate) i64);
+
+impl FromRequest for PathIds {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let mut faults = Vec::new();
+        let ids = request.match_info().iter().map(|(name, value)| {
+            let id = parse_id(value);
+            id.ok_or_else(|| faults.push(Detail::new(name.to_owned(), Reason::NotAnId))).unwrap_or_default()
+        });
+        let ids: Vec<i64> = ids.collect();
+        ready(match (faults.is_empty(), ids.as_slice()) {
+            (true, &[first, second]) => Ok(Self(first, second)),
+            _ => Err(ApiError::invalid(faults)),
+        })
+    }
+}
+
 /// Something that is read from a query.
 pub(crate) trait FromQuery: Sized {
     /// Takes its parameters; faults are noted, and what it makes of them is of no use then.
@@ -98,10 +119,14 @@ impl Query {
         first
     }
 
+    /// `true` or `false`.
+    pub(crate) fn truth(&mut self, name: &'static str) -> Option<bool> {
+        self.one_of(name, &["true", "false"], |text| text.parse().ok())
+    }
+
     /// The id of something.
     pub(crate) fn id(&mut self, name: &'static str) -> Option<i64> {
-        let text = self.text(name)?;
-        let id = parse_id(&text);
+        let id = parse_id(&self.text(name)?);
         if id.is_none() {
             self.fault(name, Reason::NotAnId);
         }

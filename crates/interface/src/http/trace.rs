@@ -1,6 +1,7 @@
 //! W3C trace context: which request this is, across services.
 
 use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest};
 
 /// The place of a request in a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,11 @@ impl Trace {
         };
         let (trace_id, flags) = parent.unwrap_or_else(|| (rand::random::<u128>().max(1), 0));
         Self { trace_id, span_id: rand::random::<u64>().max(1), flags }
+    }
+
+    /// That of a request which is being handled.
+    pub(crate) fn of_request(request: &HttpRequest) -> Self {
+        request.extensions().get::<Self>().copied().expect("every request has its trace")
     }
 
     /// The trace, in 32 hexadecimal digits.

@@ -2,20 +2,22 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use jangteo_application::Submission;
-use jangteo_application::charge_wallets::Charge;
+use jangteo_application::charge_wallets::{Charge, ChargeWallets};
+use jangteo_application::operation::Outcome;
 use jangteo_application::queries::LedgerLine;
+use jangteo_application::{Operation, Submission};
 use jangteo_domain::wallet::{ChargeRefusal, LedgerKind};
 use jangteo_domain::{Money, Wallet};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Shop;
+use super::answers::{Answers, answered};
 use super::body::{JsonBody, ok};
 use super::endpoint::Endpoint;
 use super::error::{ApiError, Detail, Problem, Reason};
 use super::exact::{AmountInput, Moment, MoneyJson};
-use super::headers::{Caller, CallerHeaders, Key, KeyHeader, mark_replayed};
+use super::headers::{Caller, CallerHeaders, Key, KeyHeader};
 use super::pages::{PageBody, PageParameters};
 use super::parameters::Parameters;
 use super::users::must_exist;
@@ -160,8 +162,13 @@ pub(crate) async fn charge(
 ) -> Result<HttpResponse, ApiError> {
     let command = Charge { user: caller.user, amount: body.0.amount()? };
     let answer = shop.charges.submit(Submission { command, key: key.0 }).await?;
-    let wallet = answer.outcome.map_err(|refusal| ApiError::from(refusal).replayed(answer.replayed))?;
-    Ok(mark_replayed(ok(&WalletBody::from(wallet)), answer.replayed))
+    answered(ChargeWallets::NAME, answer)
+}
+
+impl Answers for ChargeWallets {
+    fn answer(_: &str, outcome: Outcome<Self>) -> Result<HttpResponse, ApiError> {
+        Ok(ok(&WalletBody::from(outcome?)))
+    }
 }
 
 /// What moved in the caller's wallet, latest first

@@ -29,7 +29,7 @@ async fn an_order_is_paid_and_answered_in_exact_numbers(shop: &Shop) {
     assert_eq!(
         placed.text,
         format!(
-            r#"{{"orderId":{id},"status":"PAID","totalAmount":44800.50,"discountAmount":0.00,"paidAmount":44800.50,"appliedCoupon":null,"items":[{{"productId":1,"name":"유기농 면 티셔츠","unitPrice":19900.00,"qty":2,"subtotal":39800.00}},{{"productId":2,"name":"양말","unitPrice":5000.50,"qty":1,"subtotal":5000.50}}],"userPointBalance":55199.50,"createdAt":"{at}"}}"#
+            r#"{{"orderId":{id},"status":"PAID","totalAmount":44800.50,"discountAmount":0.00,"paidAmount":44800.50,"appliedCoupon":null,"items":[{{"productId":1,"name":"유기농 면 티셔츠","unitPrice":19900.00,"qty":2,"subtotal":39800.00}},{{"productId":2,"name":"양말","unitPrice":5000.50,"qty":1,"subtotal":5000.50}}],"userPointBalance":55199.50,"createdAt":"{at}","paidAt":"{at}"}}"#
         )
     );
     assert!(at.len() == 20 && at.ends_with('Z'), "{at}");

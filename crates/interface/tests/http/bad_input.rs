@@ -329,7 +329,7 @@ async fn fields_that_do_not_exist_or_are_missing_or_repeated(shop: &Shop) {
         (CHARGE, r#"{"amount":1,"currency":"KRW"}"#, "currency"),
         (CHARGE, r#"{"amount":1,"amount":2}"#, "amount"),
         (CHARGE, r#"{"Amount":1}"#, "Amount"),
-        (ORDERS, r#"{"items":[{"productId":1,"qty":1}],"payment":"DEFERRED"}"#, "payment"),
+        (ORDERS, r#"{"items":[{"productId":1,"qty":1}],"pays":"LATER"}"#, "pays"),
         (ORDERS, r#"{"items":[{"productId":1,"qty":1,"price":1}]}"#, "items[0].price"),
         (ORDERS, r#"{"items":[{"productId":1,"qty":1,"qty":2}]}"#, "items[0].qty"),
         (ORDERS, r#"{"items":[],"items":[]}"#, "items"),

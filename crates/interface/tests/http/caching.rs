@@ -98,6 +98,53 @@ async fn an_instance_shows_what_it_sold_and_took_back_at_once_and_others_within_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_shows_what_administrators_changed_at_once_and_others_within_a_second() {
+    let redis = redis().await;
+    let shop = Shop::open_with(jangteo_testkit::mysql().await, |settings| {
+        settings.redis_url = Some(redis.url().parse().unwrap());
+        settings.redis_timeout_ms = 5_000.try_into().unwrap();
+        settings.product_cache_ms = 1_000;
+    })
+    .await;
+    let other = shop.second_instance().await;
+    let at = async |site: &str| {
+        let read =
+            async |path: &str| Answer::of(shop.client.get(format!("{site}/api/v1/products{path}"))).await;
+        let product = read(&format!("/{SHIRT}")).await;
+        let listed = [read("?size=50").await, read("?q=description").await].map(|page| {
+            let page = page.expect(200).body["content"].take();
+            let listed = page.as_array().unwrap().iter().find(|product| product["id"] == SHIRT);
+            listed.map(|product| (product["name"].clone(), product["stock"].clone()))
+        });
+        let seen =
+            (product.status == 200).then(|| (product.body["name"].clone(), product.body["stock"].clone()));
+        assert_eq!(listed, [seen.clone(), seen.clone()]);
+        seen
+    };
+    let path = format!("/api/v1/admin/products/{SHIRT}");
+    let patch = |body: serde_json::Value| {
+        let request = shop.request(reqwest::Method::PATCH, &path).json(&body);
+        request.header("X-User-Id", 900).header("X-User-Role", "ADMIN")
+    };
+    let before = at(&other.site).await;
+    assert_eq!(at(&shop.site).await, before);
+    for n in 0..3 {
+        Answer::of(patch(json!({"name": format!("Shirt {n}")}))).await.expect(200);
+        let received = json!({"quantity": 5, "kind": "RECEIVE", "reason": "a new batch"});
+        Answer::of(shop.manage(&format!("{path}/stock"), &received)).await.expect(200);
+        assert_eq!(at(&shop.site).await, Some((json!(format!("Shirt {n}")), json!(15 + 5 * n))));
+    }
+    Answer::of(patch(json!({"active": false}))).await.expect(200);
+    assert_eq!(at(&shop.site).await, None);
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    assert_eq!(at(&other.site).await, None);
+    Answer::of(patch(json!({"active": true}))).await.expect(200);
+    assert_eq!(at(&shop.site).await, Some((json!("Shirt 2"), json!(25))));
+    other.end().await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_everything_is_read_all_the_same() {
     let mut redis = redis().await;
     let shop = Shop::open_with(jangteo_testkit::sqlite().await, |settings| {

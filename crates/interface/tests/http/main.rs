@@ -2,14 +2,20 @@
 
 mod support;
 
+mod access;
+mod accounts;
 mod admin_wallets;
 mod api;
 mod bad_input;
 mod caching;
+mod cart;
+mod catalogue;
 mod coupons;
+mod deferred;
 mod document;
 mod exports;
 mod idempotency;
+mod keys;
 mod lifecycle;
 mod limits;
 mod operations;
@@ -19,3 +25,6 @@ mod outage;
 mod outbox;
 mod overload;
 mod redis;
+mod stores;
+mod tokens;
+mod trail;

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use jangteo::{Application, Settings, StopHandle};
+use jangteo_application::outbox::{FailedEvent, Outbox, Settlement};
 use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct, Seeder};
 use jangteo_application::{Clock, SystemClock};
 use jangteo_domain::Money;
@@ -262,6 +263,17 @@ pub(crate) fn assert_refused(answer: &Answer, status: u16, code: &str, fields: &
 pub(crate) async fn store(url: &str) -> Store {
     let settings = DatabaseSettings { url: url.to_owned(), readers: 1, writers: 2 };
     Store::connect(&settings, Arc::new(SystemClock)).await.expect("it connects")
+}
+
+/// Gives all events up that wait; their ids.
+pub(crate) async fn give_up_all(store: &Store) -> Vec<i64> {
+    let now = SystemClock.now();
+    let leased = store.lease(100, now, now + TimeDelta::seconds(30)).await.expect("a lease");
+    let given_up = |id| FailedEvent { id, error: "refused".into(), attempts: 1, retry_at: None };
+    let ids: Vec<i64> = leased.events.iter().map(|event| event.id).collect();
+    let failed = ids.iter().copied().map(given_up).collect();
+    store.settle(&leased, &Settlement { failed, ..Settlement::default() }, now).await.expect("settled");
+    ids
 }
 
 async fn fill(url: &str) {

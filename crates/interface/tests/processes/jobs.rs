@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use jangteo_testkit::TestDatabase;
+use serde_json::json;
 use sqlx::{Connection, MySqlConnection};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::server::{Process, Program, free_address};
 
-/// Every quarter of a second, so that a lease is over after half a second.
+/// Tried every quarter of a second, so that a lease is over after half a second.
 fn program(database: &TestDatabase) -> Program {
-    Program::new(&database.url).with("JANGTEO_JOB_INTERVAL_MS", "250")
+    Program::new(&database.url).with("JANGTEO_JOB_INTERVAL_MS", "1000")
 }
 
 async fn connect(database: &TestDatabase) -> MySqlConnection {
@@ -89,6 +90,46 @@ async fn each_coupon_expires_once_though_the_process_that_does_it_is_killed() {
     program.run(&["audit"]);
 }
 
+/// How long orders are held here, and the time within which jobs do what there is to do.
+const HOLD: Duration = Duration::from_secs(3);
+const INTERVAL: Duration = Duration::from_secs(6);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_left_alone_gives_back_what_was_held_in_time_though_its_server_was_killed() {
+    let database = jangteo_testkit::mysql().await;
+    let millis = |time: Duration| time.as_millis().to_string();
+    let program = Program::new(&database.url)
+        .with("JANGTEO_JOB_INTERVAL_MS", &millis(INTERVAL))
+        .with("JANGTEO_ORDER_HOLD_MS", &millis(HOLD));
+    let mut watching = connect(&database).await;
+    program.run(&["migrate", "up"]);
+    program.run(&["seed", "--users", "40", "--products", "2", "--coupon", "TENTH:PERCENT:10:40"]);
+    let first = program.serve().await;
+    until(&mut watching, LEASES, 4).await;
+    let second = program.serve().await;
+    let order = json!({"items": [{"productId": 1, "qty": 1}], "couponCode": "TENTH", "payment": "DEFERRED"});
+    for user in 1..=40 {
+        first.post(user, "/api/v1/coupons/TENTH/claim", json!(null), None).await.expect("an answer");
+        let placed = first.post(user, "/api/v1/orders", order.clone(), None).await.expect("an answer");
+        assert_eq!((placed.0, &placed.1["status"]), (201, &json!("PENDING")), "{}", placed.1);
+    }
+    let placed = Instant::now();
+    assert_eq!(number(&mut watching, HELD).await, 40);
+    assert!(has_the_lease(&mut watching, &first.process).await);
+    first.process.kill();
+    until(&mut watching, GIVEN_BACK, 40).await;
+    assert!(placed.elapsed() < HOLD + INTERVAL, "{:?}", placed.elapsed());
+    assert_eq!(number(&mut watching, HELD).await, 0);
+    assert_eq!(number(&mut watching, "SELECT COUNT(*) FROM user_coupons WHERE status = 'CLAIMED'").await, 40);
+    let product = second.get(1, "/api/v1/products/1").await;
+    assert_eq!(product["salesVolume"], 0, "{product}");
+    assert_eq!(number(&mut watching, "SELECT stock - 1000 FROM products WHERE id = 1").await, 0);
+    program.run(&["audit"]);
+}
+
+const HELD: &str = "SELECT COUNT(*) FROM order_holds";
+const GIVEN_BACK: &str = "SELECT COUNT(*) FROM orders WHERE status = 'CANCELLED'";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_leaves_the_jobs_to_a_worker_when_told_to_which_gives_them_back_when_it_is_stopped() {
     let database = jangteo_testkit::mysql().await;
@@ -98,10 +139,10 @@ async fn a_server_leaves_the_jobs_to_a_worker_when_told_to_which_gives_them_back
     sleep(Duration::from_millis(600)).await;
     assert_eq!(number(&mut watching, LEASES).await, 0);
     let worker = program.work();
-    until(&mut watching, LEASES, 3).await;
+    until(&mut watching, LEASES, 4).await;
     assert_eq!(number(&mut watching, FREE).await, 0);
     worker.stop();
-    assert_eq!(number(&mut watching, FREE).await, 3);
+    assert_eq!(number(&mut watching, FREE).await, 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -91,7 +91,7 @@ where
         let (balance,) = wallet.fetch_one(&mut *connection).await?;
         let mut products = sqlx::query_as::<DB, (i64, String, i64, i64)>(statements.lock_products.sql());
         for (product, _) in request.lines() {
-            products = products.bind(product.0);
+            products = products.bind(product.product.0);
         }
         let products = products.fetch_all(connection).await?;
         let wallet = Wallet { user: request.user, balance: Money::from_minor(balance) };
@@ -118,7 +118,7 @@ where
 
         let mut items = sqlx::query::<DB>(statements.items.sql());
         for (line, number) in sale.order.lines.iter().zip(1_i64..) {
-            items = items.bind(id.0).bind(number).bind(line.product.0).bind(line.name.as_str());
+            items = items.bind(id.0).bind(number).bind(line.sku.product.0).bind(line.name.as_str());
             items = items.bind(line.unit_price.minor()).bind(line.quantity.get()).bind(line.subtotal.minor());
         }
         items.execute(&mut *connection).await?;
@@ -144,7 +144,7 @@ where
         for movement in movements {
             let pieces = -movement.quantity;
             let update = sqlx::query::<DB>(statements.take_stock.sql()).bind(pieces).bind(pieces);
-            let update = update.bind(movement.product.0).bind(pieces);
+            let update = update.bind(movement.sku.product.0).bind(pieces);
             let result = update.execute(&mut *connection).await?;
             ensure!(DB::rows_affected(&result) == 1, "a locked product ran out of stock");
         }
@@ -152,9 +152,9 @@ where
         let mut figures = sqlx::query::<DB>(statements.hourly_sales.sql());
         for movement in movements {
             let order = movement.order.context("a sale has an order")?;
-            journal = journal.bind(movement.product.0).bind(movement.quantity).bind(movement.stock_after);
+            journal = journal.bind(movement.sku.product.0).bind(movement.quantity).bind(movement.stock_after);
             journal = journal.bind(order.0).bind(movement.at);
-            figures = figures.bind(movement.at.timestamp() / SECONDS_OF_AN_HOUR).bind(movement.product.0);
+            figures = figures.bind(movement.at.timestamp() / SECONDS_OF_AN_HOUR).bind(movement.sku.product.0);
             figures = figures.bind(-movement.quantity);
         }
         journal.execute(&mut *connection).await?;
@@ -177,7 +177,7 @@ where
 }
 
 fn product((id, name, price, stock): (i64, String, i64, i64)) -> Product {
-    Product { id: ProductId(id), name, price: Money::from_minor(price), stock }
+    Product { id: ProductId(id), name, price: Money::from_minor(price), stock, variants: None }
 }
 
 fn is_collision<DB: Dialect>(error: &anyhow::Error) -> bool {

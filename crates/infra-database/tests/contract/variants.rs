@@ -1,0 +1,125 @@
+//! Variants of a product are sold one by one.
+
+use futures::future::{join, join_all};
+use jangteo_application::cancel_orders::{Cancel, CancelOrders};
+use jangteo_application::place_orders::PlaceOrders;
+use jangteo_application::queries::CustomerQueries;
+use jangteo_domain::product::NotSold;
+use jangteo_domain::{Order, OrderRequest, ProductId, Quantity, Sku, UserId, VariantId};
+
+use crate::support::{Shop, batcher, keyed, money, order, unkeyed};
+
+crate::on_both_databases! {
+    variants_of_a_product_sell_independently
+    a_product_with_variants_is_not_sold_without_naming_one
+    a_variant_that_is_not_active_is_returned_and_not_sold
+    buyers_of_variants_race_for_the_last_pieces_and_sell_each_once
+    a_retry_of_an_order_with_variants_gets_the_same_answer
+}
+
+const SMALL: i64 = 1;
+const LARGE: i64 = 2;
+
+fn asking(user: i64, lines: &[(i64, i64)]) -> OrderRequest {
+    let lines = lines.iter().map(|&(variant, pieces)| {
+        let sku = Sku { product: ProductId(1), variant: (variant > 0).then_some(VariantId(variant)) };
+        (sku, Quantity::new(pieces).unwrap())
+    });
+    OrderRequest::new(UserId(user), lines, None).unwrap()
+}
+
+fn cancelling(order: &Order) -> Cancel {
+    Cancel { order: order.clone(), by: order.user, administrator: None, reason: None }
+}
+
+async fn stocks(shop: &Shop) -> (i64, i64, i64) {
+    let of = async |id| shop.count(&format!("SELECT stock FROM variants WHERE id = {id}")).await;
+    (of(SMALL).await, of(LARGE).await, shop.count("SELECT stock FROM products WHERE id = 1").await)
+}
+
+async fn variants_of_a_product_sell_independently(shop: Shop) {
+    let shop = shop.stocked(1, 2, 10, 1).await.with_variants().await;
+    shop.assert_audit_is_clean().await;
+    let orders = shop.batcher(PlaceOrders);
+    let placed = order(&orders, asking(1, &[(SMALL, 2), (LARGE, 4)])).await.unwrap().outcome.unwrap();
+    assert_eq!((placed.order.total, placed.left[0].stock), (money("68"), 4));
+    assert_eq!(shop.store.order(placed.order.id).await.unwrap(), Some(placed.order.clone()));
+    assert_eq!(placed.order.lines[1].variant_name.as_deref(), Some("L"));
+    assert_eq!(stocks(&shop).await, (4, 0, 4));
+    let short = order(&orders, asking(1, &[(LARGE, 1)])).await.unwrap().outcome.unwrap_err();
+    assert_eq!((short.shortages[0].sku.variant, short.shortages[0].available), (Some(VariantId(LARGE)), 0));
+    assert!(order(&orders, asking(1, &[(SMALL, 1)])).await.unwrap().outcome.is_ok());
+    let cancelled = shop.batcher(CancelOrders).submit(unkeyed(cancelling(&placed.order))).await.unwrap();
+    assert!(cancelled.outcome.is_ok());
+    assert_eq!(stocks(&shop).await, (5, 4, 9));
+    shop.assert_audit_is_clean().await;
+}
+
+async fn a_product_with_variants_is_not_sold_without_naming_one(shop: Shop) {
+    let shop = shop.stocked(1, 2, 10, 1).await.with_variants().await;
+    let orders = shop.batcher(PlaceOrders);
+    let refused =
+        async |variant| order(&orders, asking(1, &[(variant, 1)])).await.unwrap().outcome.unwrap_err();
+    assert_eq!(refused(0).await.not_sold[0].1, NotSold::VariantRequired);
+    assert_eq!(refused(99).await.not_sold[0].1, NotSold::UnknownVariant);
+    // A variant of another product.
+    let sku = Sku { product: ProductId(2), variant: Some(VariantId(SMALL)) };
+    let of_another = OrderRequest::new(UserId(1), [(sku, Quantity::new(1).unwrap())], None).unwrap();
+    let refusal = order(&orders, of_another).await.unwrap().outcome.unwrap_err();
+    assert_eq!(refusal.not_sold, [(sku, NotSold::UnknownVariant)]);
+    assert_eq!(stocks(&shop).await, (6, 4, 10));
+    shop.assert_audit_is_clean().await;
+}
+
+async fn a_variant_that_is_not_active_is_returned_and_not_sold(shop: Shop) {
+    let shop = shop.stocked(1, 2, 10, 1).await.with_variants().await;
+    let orders = shop.batcher(PlaceOrders);
+    let placed = order(&orders, asking(1, &[(SMALL, 1)])).await.unwrap().outcome.unwrap().order;
+    shop.tamper("UPDATE variants SET active = 0 WHERE id = 1").await;
+    let refused = order(&orders, asking(1, &[(SMALL, 1)])).await.unwrap().outcome.unwrap_err();
+    assert_eq!(refused.not_sold[0].1, NotSold::UnknownVariant);
+    let cancelled = shop.batcher(CancelOrders).submit(unkeyed(cancelling(&placed))).await.unwrap();
+    assert!(cancelled.outcome.is_ok());
+    assert_eq!(stocks(&shop).await, (6, 4, 10));
+    shop.assert_audit_is_clean().await;
+}
+
+async fn buyers_of_variants_race_for_the_last_pieces_and_sell_each_once(shop: Shop) {
+    let shop = shop.stocked(60, 2, 10, 1).await.with_variants().await;
+    let other = shop.second_instance().await;
+    let (here, there) = (shop.batcher(PlaceOrders), batcher(&other, PlaceOrders));
+    let buy = |user: i64| {
+        // Some want both, in either order.
+        let lines: &[(i64, i64)] = match user % 4 {
+            0 => &[(SMALL, 1)],
+            1 => &[(LARGE, 1)],
+            2 => &[(SMALL, 1), (LARGE, 1)],
+            _ => &[(LARGE, 1), (SMALL, 1)],
+        };
+        order(if user % 2 == 0 { &here } else { &there }, asking(user, lines))
+    };
+    let (one, two) = join(join_all((1..=30).map(buy)), join_all((31..=60).map(buy))).await;
+    let sold: Vec<_> = one.into_iter().chain(two).filter_map(|reply| reply.unwrap().outcome.ok()).collect();
+    let pieces: usize = sold.iter().map(|receipt| receipt.order.lines.len()).sum();
+    let (small, large, product) = stocks(&shop).await;
+    assert_eq!((small + large, product), (10 - pieces as i64, 10 - pieces as i64));
+    assert!(small == 0 && large == 0, "all who came last found nothing left");
+    shop.assert_audit_is_clean().await;
+}
+
+async fn a_retry_of_an_order_with_variants_gets_the_same_answer(shop: Shop) {
+    let shop = shop.stocked(1, 2, 10, 1).await.with_variants().await;
+    let orders = shop.batcher(PlaceOrders);
+    for (lines, key) in [(&[(SMALL, 1), (LARGE, 1)][..], "k"), (&[(LARGE, 5)], "l"), (&[(99, 1)], "m")] {
+        let first = orders.submit(keyed(asking(1, lines), key)).await.unwrap();
+        let again = orders.submit(keyed(asking(1, lines), key)).await.unwrap();
+        assert!(again.replayed && !first.replayed);
+        assert_eq!(crate::support::told(&first), crate::support::told(&again));
+    }
+    let other = orders.submit(keyed(asking(1, &[(SMALL, 2)]), "k")).await;
+    assert!(other.is_err(), "another variant is another request");
+    // Nothing could be made of it, so its key is free.
+    assert!(orders.submit(keyed(asking(1, &[(0, 1)]), "n")).await.unwrap().outcome.is_err());
+    assert!(orders.submit(keyed(asking(1, &[(SMALL, 1)]), "n")).await.unwrap().outcome.is_ok());
+    shop.assert_audit_is_clean().await;
+}
