@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use jangteo_domain::{RepositoryError, Store, StoreId, UserId};
+use jangteo_domain::{Coupon, CouponId, RepositoryError, Store, StoreId, UserId};
 
 use crate::queries::{Page, PageRequest};
 use crate::trail::Subject;
@@ -49,6 +49,12 @@ pub trait BackOfficeQueries: Send + Sync {
 
     /// One store, deleted or not.
     async fn store(&self, id: StoreId) -> Result<Option<Store>, RepositoryError>;
+
+    /// All coupons there ever were, by their ids.
+    async fn all_coupons(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError>;
+
+    /// One coupon, retired or not.
+    async fn coupon(&self, id: CouponId) -> Result<Option<Coupon>, RepositoryError>;
 
     /// What was changed, latest first.
     async fn changes(

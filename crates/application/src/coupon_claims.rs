@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use jangteo_domain::coupon::ClaimRefusal;
-use jangteo_domain::{CouponCode, UserId};
+use jangteo_domain::{Coupon, CouponCode, UserId};
 use metrics::counter;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -21,6 +21,7 @@ use crate::idempotency::IdempotencyKey;
 use crate::operation::{Answer, Reply, Submission, WriteError};
 
 mod door;
+mod knowledge;
 mod settler;
 
 use door::{Door, Entrance, PATIENCE};
@@ -73,6 +74,15 @@ impl CouponClaims {
         let reply = self.batcher.submit(Submission { command, key }).await;
         self.report(&code, user, place, &reply);
         reply
+    }
+
+    /// Has claims go by a coupon's new terms from now on: those of this instance, and of all that share its gate. Others, and
+    /// all of them when the gate is away, notice within a second.
+    pub async fn changed(&self, coupon: &Coupon) {
+        let (door, coupon) = (Arc::clone(&self.door), coupon.clone());
+        let closing = self.home.spawn(async move { door.changed(&coupon).await });
+        // A panic was logged where it happened.
+        drop(closing.await);
     }
 
     /// Finishes the claims that were begun, as [`Batcher::drain`], and tells the gate of them.

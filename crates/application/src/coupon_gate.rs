@@ -2,7 +2,8 @@
 //! away before they reach the database.
 //!
 //! It decides nothing. Whoever it lets in has a ticket, and the database issues the coupon or does not; it may forget
-//! everything at any moment, and is opened anew from the database then. [`CouponClaims`](crate::CouponClaims) puts the
+//! everything at any moment, and is opened anew from the database then. So it is when a coupon is changed: claims know, by
+//! its [`Edition`], whether a gate is out of date. [`CouponClaims`](crate::CouponClaims) puts the
 //! two together.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_domain::coupon::ClaimRefusal;
-use jangteo_domain::{CouponCode, RepositoryError, UserId};
+use jangteo_domain::{Coupon, CouponCode, CouponId, RepositoryError, UserId};
 
 /// What the gate says of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +30,44 @@ pub enum Admission {
     Closed,
 }
 
+/// Which terms of which coupon. Administrators change the terms, and a code may come to be another coupon's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edition {
+    /// The coupon.
+    pub coupon: CouponId,
+    /// The version of its terms.
+    pub version: i32,
+}
+
+impl Edition {
+    /// Whether who knows this one need not be told the other: it is of the same coupon and as late.
+    #[must_use]
+    pub fn supersedes(self, other: Self) -> bool {
+        self.coupon == other.coupon && self.version >= other.version
+    }
+}
+
+/// What claims have to know of a coupon before they ask its gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimable {
+    /// Which terms these are.
+    pub edition: Edition,
+    /// From when until when it can be claimed.
+    pub window: Range<DateTime<Utc>>,
+}
+
+impl From<&Coupon> for Claimable {
+    fn from(coupon: &Coupon) -> Self {
+        let edition = Edition { coupon: coupon.id, version: coupon.version };
+        Self { edition, window: coupon.claim_window() }
+    }
+}
+
 /// What the gate has to know of a coupon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
+    /// Which terms these are.
+    pub edition: Edition,
     /// From when it can be claimed.
     pub starts_at: DateTime<Utc>,
     /// Until when it can be claimed.
@@ -47,6 +83,8 @@ pub struct Opening {
 /// A coupon that nobody can claim any more: all were issued, or its window is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Over {
+    /// By which terms.
+    pub edition: Edition,
     /// From when it could be claimed.
     pub starts_at: DateTime<Utc>,
     /// Until when it could be claimed.
@@ -127,11 +165,24 @@ pub struct GateAway;
 pub trait CouponGate: Send + Sync {
     /// Lets a claim in or not, in one step: nobody gets the place of another. A place that is not settled within
     /// the time that the gate allows is overdue.
-    async fn admit(&self, code: &CouponCode, user: UserId, now: DateTime<Utc>)
-    -> Result<Admission, GateAway>;
+    ///
+    /// MUST be [`Admission::Closed`] when the gate was opened for another coupon or earlier terms than the caller knows of,
+    /// if any.
+    async fn admit(
+        &self,
+        code: &CouponCode,
+        known: Option<Edition>,
+        user: UserId,
+        now: DateTime<Utc>,
+    ) -> Result<Admission, GateAway>;
 
-    /// Opens the gate before a coupon. An opening replaces earlier ones and never a later one.
+    /// Opens the gate before a coupon. An opening replaces earlier ones and never a later one: of the same coupon, later
+    /// terms are later, and of the same terms, later tickets. MUST NOT open a gate that was closed for later terms.
     async fn open(&self, code: &CouponCode, opening: &Opening) -> Result<(), GateAway>;
+
+    /// Closes the gate before a coupon that has these terms now: it is forgotten, unless it was opened for these or later
+    /// ones. MUST keep openings for earlier terms out from then on, as one may be on its way.
+    async fn close(&self, code: &CouponCode, edition: Edition) -> Result<(), GateAway>;
 
     /// Notes what became of claims. Of those that the gate does not wait for, or no longer, only holders count.
     async fn settle(&self, code: &CouponCode, settlements: &[Settlement]) -> Result<(), GateAway>;
@@ -157,8 +208,8 @@ pub struct Lead(pub u64);
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait CouponPlaces: Send + Sync {
-    /// From when until when a coupon can be claimed; `None` for an unknown code.
-    async fn window(&self, code: &CouponCode) -> Result<Option<Range<DateTime<Utc>>>, RepositoryError>;
+    /// When a coupon can be claimed, and by which terms; `None` for an unknown code.
+    async fn claimable(&self, code: &CouponCode) -> Result<Option<Claimable>, RepositoryError>;
 
     /// Hands out a ticket for every place that is left, in one transaction; `None` for an unknown code.
     async fn hand_out(&self, code: &CouponCode) -> Result<Option<Opening>, RepositoryError>;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use jangteo_domain::coupon::Discount;
+use jangteo_domain::coupon::{CouponDraft, Discount};
 use jangteo_domain::user::Profile;
 use jangteo_domain::{CouponCode, Money, RepositoryError};
 
@@ -57,8 +57,8 @@ pub struct SeedCoupon {
 }
 
 impl SeedCoupon {
-    /// A hundred years. Much longer, and the day on which a claimed coupon expires would be beyond the calendar.
-    pub const MAX_VALID_DAYS: u32 = 36_500;
+    /// As of every coupon.
+    pub const MAX_VALID_DAYS: u32 = CouponDraft::MAX_VALID_DAYS;
 }
 
 /// How far seeding is.

@@ -12,8 +12,13 @@ use rust_decimal::Decimal;
 use crate::{CouponId, Money, OrderId, RepositoryError, UserCouponId, UserId};
 
 mod offer;
+mod terms;
 
 pub use offer::OfferStatus;
+pub use terms::{
+    ChangeRefusal, CouponDraft, CouponName, CouponNameError, CouponRetired, DiscountKind, SettledTerm, Term,
+    TermFault,
+};
 
 /// The name under which a coupon is claimed and redeemed: 1 to 64 letters, digits, hyphens or underscores of
 /// ASCII, kept in upper case.
@@ -90,6 +95,10 @@ pub struct Coupon {
     /// The next ticket that was not handed out yet, from 1. Those before it are held by customers, by a gate that gives
     /// them to claims, or were given back.
     pub next_ticket: i64,
+    /// When it was taken off: nobody can claim it from then on.
+    pub retired_at: Option<DateTime<Utc>>,
+    /// Counts the changes that administrators made, from 1. Claims and orders are none.
+    pub version: i32,
 }
 
 /// One customer's copy of a coupon.
@@ -191,16 +200,24 @@ pub enum ExpiryRefusal {
 pub struct NotUsed;
 
 impl Coupon {
+    /// From when until when it can be claimed: until it is retired, at most.
+    #[must_use]
+    pub fn claim_window(&self) -> Range<DateTime<Utc>> {
+        let end = self.retired_at.map_or(self.claim_ends_at, |at| at.min(self.claim_ends_at));
+        self.claim_starts_at.min(end)..end
+    }
+
     /// Whether the claim window is open.
     ///
     /// # Errors
     /// [`ClaimRefusal::NotStarted`] or [`ClaimRefusal::Ended`].
     pub fn check_window(&self, now: DateTime<Utc>) -> Result<(), ClaimRefusal> {
-        if now < self.claim_starts_at {
-            return Err(ClaimRefusal::NotStarted(self.claim_starts_at));
+        let window = self.claim_window();
+        if now < window.start {
+            return Err(ClaimRefusal::NotStarted(window.start));
         }
-        if now >= self.claim_ends_at {
-            return Err(ClaimRefusal::Ended(self.claim_ends_at));
+        if now >= window.end {
+            return Err(ClaimRefusal::Ended(window.end));
         }
         Ok(())
     }
@@ -350,7 +367,8 @@ pub struct Restoration {
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait CouponRepository: Send {
-    /// The coupons with these codes, not locked: what redeeming needs of them does not change.
+    /// The coupons with these codes, not locked: redeeming takes their terms as they are at that moment, and of what is
+    /// issued neither code nor discount change.
     async fn find_many(
         &mut self,
         codes: &BTreeSet<CouponCode>,
@@ -363,6 +381,23 @@ pub trait CouponRepository: Send {
         &mut self,
         codes: &BTreeSet<CouponCode>,
     ) -> Result<BTreeMap<CouponCode, Coupon>, RepositoryError>;
+
+    /// These coupons, locked until the unit of work ends.
+    ///
+    /// MUST lock rows in ascending id order; absent coupons are omitted.
+    async fn lock_by_ids(
+        &mut self,
+        coupons: &BTreeSet<CouponId>,
+    ) -> Result<BTreeMap<CouponId, Coupon>, RepositoryError>;
+
+    /// Stores a new coupon. MUST fail with [`RepositoryError::Conflict`] when its code is taken.
+    async fn insert(&mut self, coupon: &Coupon, at: DateTime<Utc>) -> Result<(), RepositoryError>;
+
+    /// Stores the terms of a changed coupon, and that it was retired; what was issued and handed out is counted by claims.
+    ///
+    /// MUST fail with [`RepositoryError::Conflict`] when its code is taken, when what is stored is not the version before,
+    /// or when more were issued than there would be.
+    async fn update(&mut self, coupon: &Coupon, at: DateTime<Utc>) -> Result<(), RepositoryError>;
 
     /// The customers' copies of coupons, locked until the unit of work ends; absent ones are omitted.
     ///
@@ -429,6 +464,8 @@ mod tests {
             total_quantity: 1,
             issued_quantity: 0,
             next_ticket: 1,
+            retired_at: None,
+            version: 1,
         }
     }
 

@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use jangteo_application::back_office_queries::{BackOfficeQueries, ChangeFilter, ChangeView};
 use jangteo_application::queries::{Page, PageRequest};
 use jangteo_application::trail::Subject;
-use jangteo_domain::{RepositoryError, StoreId, UserId};
+use jangteo_domain::{Coupon, CouponId, RepositoryError, StoreId, UserId};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 use crate::customer_queries::paged;
-use crate::entity::{admin_changes, stores};
+use crate::entity::{admin_changes, coupons, stores};
 use crate::error::{Corrupt, failed};
 use crate::store::Store;
 
@@ -34,6 +34,19 @@ impl BackOfficeQueries for Store {
     async fn store(&self, id: StoreId) -> Result<Option<jangteo_domain::Store>, RepositoryError> {
         let row = stores::Entity::find_by_id(id.0).one(self.readers()).await.map_err(failed)?;
         Ok(row.map(jangteo_domain::Store::try_from).transpose()?)
+    }
+
+    async fn all_coupons(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError> {
+        let total = coupons::Entity::find().count(self.readers()).await.map_err(failed)?;
+        let rows = paged(coupons::Entity::find().order_by_asc(coupons::Column::Id), page);
+        let rows = rows.all(self.readers()).await.map_err(failed)?;
+        let content = rows.into_iter().map(Coupon::try_from).collect::<Result<_, Corrupt>>()?;
+        Ok(Page { content, request: page, total })
+    }
+
+    async fn coupon(&self, id: CouponId) -> Result<Option<Coupon>, RepositoryError> {
+        let row = coupons::Entity::find_by_id(id.0).one(self.readers()).await.map_err(failed)?;
+        Ok(row.map(Coupon::try_from).transpose()?)
     }
 
     async fn changes(

@@ -44,19 +44,26 @@ impl CouponRepository for Transaction {
         codes: &BTreeSet<CouponCode>,
     ) -> Result<BTreeMap<CouponCode, Coupon>, RepositoryError> {
         let ids: BTreeSet<i64> = self.find_many(codes).await?.values().map(|coupon| coupon.id.0).collect();
-        let transaction = self.up_to_date().await?;
         let mut locked = BTreeMap::new();
-        for list in padded(ids) {
-            let rows = coupons::Entity::find()
-                .filter(coupons::Column::Id.is_in(list))
-                .order_by_asc(coupons::Column::Id)
-                .lock_exclusive()
-                .all(transaction)
-                .await
-                .map_err(failed)?;
-            collect(rows, &mut locked)?;
-        }
+        self.lock_coupons(ids, &mut locked).await?;
         Ok(locked)
+    }
+
+    async fn lock_by_ids(
+        &mut self,
+        coupons: &BTreeSet<CouponId>,
+    ) -> Result<BTreeMap<CouponId, Coupon>, RepositoryError> {
+        let mut locked = BTreeMap::new();
+        self.lock_coupons(coupons.iter().map(|coupon| coupon.0), &mut locked).await?;
+        Ok(locked.into_values().map(|coupon: Coupon| (coupon.id, coupon)).collect())
+    }
+
+    async fn insert(&mut self, coupon: &Coupon, at: DateTime<Utc>) -> Result<(), RepositoryError> {
+        self.insert_coupon(coupon, at)
+    }
+
+    async fn update(&mut self, coupon: &Coupon, at: DateTime<Utc>) -> Result<(), RepositoryError> {
+        self.update_coupon(coupon, at)
     }
 
     async fn lock_held(
@@ -228,6 +235,25 @@ fn collect(
 }
 
 impl Transaction {
+    async fn lock_coupons(
+        &mut self,
+        ids: impl IntoIterator<Item = i64>,
+        locked: &mut BTreeMap<CouponCode, Coupon>,
+    ) -> Result<(), RepositoryError> {
+        let transaction = self.up_to_date().await?;
+        for list in padded(ids) {
+            let rows = coupons::Entity::find()
+                .filter(coupons::Column::Id.is_in(list))
+                .order_by_asc(coupons::Column::Id)
+                .lock_exclusive()
+                .all(transaction)
+                .await
+                .map_err(failed)?;
+            collect(rows, locked)?;
+        }
+        Ok(())
+    }
+
     /// Guarded: the counter never passes the total quantity, whatever was read before. Comes after the rows it counts.
     fn count_issued(&mut self, issued: &[UserCoupon]) {
         let mut counts: BTreeMap<i64, i64> = BTreeMap::new();

@@ -6,7 +6,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use jangteo_application::CouponPlaces;
-use jangteo_application::coupon_gate::{Opening, Over};
+use jangteo_application::coupon_gate::{Claimable, Opening, Over};
 use jangteo_domain::coupon::Coupon;
 use jangteo_domain::{CouponCode, RepositoryError, UserId};
 use sea_orm::sea_query::Expr;
@@ -23,8 +23,8 @@ use crate::store::Store;
 
 #[async_trait]
 impl CouponPlaces for Store {
-    async fn window(&self, code: &CouponCode) -> Result<Option<Range<DateTime<Utc>>>, RepositoryError> {
-        Ok(self.find_coupon(code).await?.map(|coupon| coupon.claim_starts_at..coupon.claim_ends_at))
+    async fn claimable(&self, code: &CouponCode) -> Result<Option<Claimable>, RepositoryError> {
+        Ok(self.find_coupon(code).await?.as_ref().map(Claimable::from))
     }
 
     async fn hand_out(&self, code: &CouponCode) -> Result<Option<Opening>, RepositoryError> {
@@ -33,7 +33,8 @@ impl CouponPlaces for Store {
         let row = coupons::Entity::find().filter(coupons::Column::Code.eq(code.as_str())).lock_exclusive();
         let Some(row) = row.one(&transaction).await.map_err(failed)? else { return Ok(None) };
         let mut coupon = Coupon::try_from(row)?;
-        let (starts_at, ends_at) = (coupon.claim_starts_at, coupon.claim_ends_at);
+        let Claimable { edition, window } = Claimable::from(&coupon);
+        let (starts_at, ends_at) = (window.start, window.end);
         let tickets = coupon.hand_out(coupon.remaining());
         if !tickets.is_empty() {
             note_gate(&transaction, &coupon, &tickets, opened_at).await?;
@@ -41,7 +42,7 @@ impl CouponPlaces for Store {
         transaction.commit().await.map_err(commit_failed)?;
         // Nobody waits for this. Who gets the coupon meanwhile is let in once more at worst, and told so.
         let holders = holders_of(self.readers(), coupon.id.0).await?;
-        Ok(Some(Opening { starts_at, ends_at, tickets, holders, opened_at }))
+        Ok(Some(Opening { edition, starts_at, ends_at, tickets, holders, opened_at }))
     }
 
     async fn holders(
@@ -90,7 +91,8 @@ impl CouponPlaces for Store {
         }
         let few = u64::try_from(coupon.issued_quantity).is_ok_and(|issued| issued <= most);
         let holders = if few { Some(holders_of(self.readers(), coupon.id.0).await?) } else { None };
-        Ok(Some(Over { starts_at: coupon.claim_starts_at, ends_at: coupon.claim_ends_at, holders }))
+        let Claimable { edition, window } = Claimable::from(&coupon);
+        Ok(Some(Over { edition, starts_at: window.start, ends_at: window.end, holders }))
     }
 }
 

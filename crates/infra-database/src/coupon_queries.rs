@@ -24,7 +24,9 @@ impl Store {
         page: PageRequest,
     ) -> Result<Page<Coupon>, RepositoryError> {
         let now = moment_value(self.readers().get_database_backend(), self.clock().now());
-        let offers = coupons::Entity::find().filter(coupons::Column::ClaimEndsAt.gt(now));
+        let offers = coupons::Entity::find()
+            .filter(coupons::Column::ClaimEndsAt.gt(now))
+            .filter(coupons::Column::RetiredAt.is_null());
         let total = offers.clone().count(self.readers()).await.map_err(failed)?;
         let rows =
             paged(offers.order_by_asc(coupons::Column::ClaimEndsAt).order_by_asc(coupons::Column::Id), page);

@@ -29,6 +29,7 @@ mod catalogue_queries;
 mod coupon;
 mod coupon_places;
 mod coupon_queries;
+mod coupon_terms;
 mod customer_queries;
 mod entity;
 mod error;

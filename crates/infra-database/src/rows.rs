@@ -154,6 +154,8 @@ impl TryFrom<coupons::Model> for Coupon {
             total_quantity: row.total_quantity,
             issued_quantity: row.issued_quantity,
             next_ticket: row.next_ticket,
+            retired_at: row.retired_at,
+            version: row.version,
         })
     }
 }

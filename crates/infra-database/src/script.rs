@@ -148,6 +148,10 @@ impl Script {
         Expr::cust(self.literals.moment(at).to_owned())
     }
 
+    pub(crate) fn moment_or_null(&mut self, at: Option<DateTime<Utc>>) -> SimpleExpr {
+        at.map_or_else(|| Expr::cust("NULL"), |at| self.moment(at))
+    }
+
     /// A text as an update has to write it: whatever it holds.
     pub(crate) fn text(&mut self, text: &str) -> SimpleExpr {
         let mut literal = String::new();

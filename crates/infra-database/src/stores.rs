@@ -86,8 +86,8 @@ impl StoreRepository for Transaction {
 
     async fn update(&mut self, store: &Store) -> Result<(), RepositoryError> {
         let name = self.writes.text(store.name.as_str());
-        let (updated_at, deleted_at) = (self.writes.moment(store.updated_at), store.deleted_at);
-        let deleted_at = deleted_at.map_or_else(|| Expr::cust("NULL"), |at| self.writes.moment(at));
+        let (updated_at, deleted_at) =
+            (self.writes.moment(store.updated_at), self.writes.moment_or_null(store.deleted_at));
         let update = stores::Entity::update_many()
             .col_expr(stores::Column::Name, name)
             .col_expr(stores::Column::UpdatedAt, updated_at)

@@ -8,24 +8,29 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use jangteo_application::CouponGate;
-use jangteo_application::coupon_gate::{Admission, GateAway, Lead, Opening, Settlement};
+use jangteo_application::coupon_gate::{Admission, Edition, GateAway, Lead, Opening, Settlement};
 use jangteo_domain::coupon::ClaimRefusal;
 use jangteo_domain::{CouponCode, UserId};
 
 /// Who leads for longer than that has come to grief.
 const LONGEST_LEAD: Duration = Duration::from_secs(5);
+/// How long what is left of a closed gate is kept: no opening is on its way for so long.
+const KEPT: Duration = Duration::from_secs(3600);
 /// Overdue places that are told at once.
 const MANY: usize = 1_000;
 
 /// Keeps the places of each coupon in memory.
 pub struct MemoryCouponGate {
     gates: Mutex<HashMap<CouponCode, Gate>>,
+    /// For which terms gates were closed, and when.
+    closed: Mutex<HashMap<CouponCode, (Edition, Instant)>>,
     /// Since when somebody leads.
     leading: Mutex<HashMap<CouponCode, Instant>>,
     admission: TimeDelta,
 }
 
 struct Gate {
+    edition: Edition,
     starts_at: DateTime<Utc>,
     ends_at: DateTime<Utc>,
     tickets: Range<i64>,
@@ -45,11 +50,16 @@ impl MemoryCouponGate {
     /// A gate that knows no coupon yet, and waits so long to hear of a claim that it let in.
     #[must_use]
     pub fn new(admission: TimeDelta) -> Self {
-        Self { gates: Mutex::default(), leading: Mutex::default(), admission }
+        Self { gates: Mutex::default(), closed: Mutex::default(), leading: Mutex::default(), admission }
     }
 
     fn gates(&self) -> MutexGuard<'_, HashMap<CouponCode, Gate>> {
         self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Taken after the gates.
+    fn closed(&self) -> MutexGuard<'_, HashMap<CouponCode, (Edition, Instant)>> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn leading(&self) -> MutexGuard<'_, HashMap<CouponCode, Instant>> {
@@ -62,20 +72,42 @@ impl CouponGate for MemoryCouponGate {
     async fn admit(
         &self,
         code: &CouponCode,
+        known: Option<Edition>,
         user: UserId,
         now: DateTime<Utc>,
     ) -> Result<Admission, GateAway> {
         let mut gates = self.gates();
-        let Some(gate) = gates.get_mut(code) else { return Ok(Admission::Closed) };
-        Ok(gate.admit(user, now, self.admission))
+        match gates.get_mut(code).filter(|gate| known.is_none_or(|known| gate.edition.supersedes(known))) {
+            Some(gate) => Ok(gate.admit(user, now, self.admission)),
+            None => Ok(Admission::Closed),
+        }
     }
 
     async fn open(&self, code: &CouponCode, opening: &Opening) -> Result<(), GateAway> {
         let mut gates = self.gates();
         // Openings are rare, and the gates before coupons that are over need not be kept.
         gates.retain(|_, gate| gate.ends_at > opening.opened_at);
-        if gates.get(code).is_none_or(|gate| gate.tickets.start < opening.tickets.start) {
+        let closed = self.closed().get(code).map(|(edition, _)| *edition);
+        let too_late = |edition: Edition| edition.supersedes(opening.edition) && edition != opening.edition;
+        let later = gates.get(code).is_some_and(|gate| match gate.edition == opening.edition {
+            true => gate.tickets.start >= opening.tickets.start,
+            false => too_late(gate.edition),
+        });
+        if !later && !closed.is_some_and(too_late) {
             gates.insert(code.clone(), Gate::new(opening));
+        }
+        Ok(())
+    }
+
+    async fn close(&self, code: &CouponCode, edition: Edition) -> Result<(), GateAway> {
+        let mut gates = self.gates();
+        let mut closed = self.closed();
+        closed.retain(|_, (_, since)| since.elapsed() < KEPT);
+        if !closed.get(code).is_some_and(|(there, _)| there.supersedes(edition)) {
+            closed.insert(code.clone(), (edition, Instant::now()));
+        }
+        if gates.get(code).is_some_and(|gate| !gate.edition.supersedes(edition)) {
+            gates.remove(code);
         }
         Ok(())
     }
@@ -114,6 +146,7 @@ impl CouponGate for MemoryCouponGate {
 impl Gate {
     fn new(opening: &Opening) -> Self {
         Self {
+            edition: opening.edition,
             starts_at: opening.starts_at,
             ends_at: opening.ends_at,
             tickets: opening.tickets.clone(),

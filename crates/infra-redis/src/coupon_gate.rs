@@ -1,6 +1,6 @@
 //! The coupon gate that instances share.
 //!
-//! The keys of a coupon are in one hash slot: `gate` (window, the tickets to hand out, the next of them), `holders` (user ->
+//! The keys of a coupon are in one hash slot: `gate` (which terms, window, the tickets to hand out, the next of them), `holders` (user ->
 //! ticket, those who were let in included), `pending` (those who were let in and not settled yet, by when they are overdue),
 //! `free` (tickets that came back). Each step is one script, so that nobody sees half of it.
 
@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use deadpool_redis::redis::{self, Script, ScriptInvocation};
 use jangteo_application::CouponGate;
-use jangteo_application::coupon_gate::{Admission, GateAway, Lead, Opening, Settlement};
+use jangteo_application::coupon_gate::{Admission, Edition, GateAway, Lead, Opening, Settlement};
 use jangteo_domain::coupon::ClaimRefusal;
 use jangteo_domain::{CouponCode, UserId};
 
@@ -19,13 +19,15 @@ use crate::client::{Away, Redis};
 
 static ADMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("coupon_gate/admit.lua")));
 static OPEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("coupon_gate/open.lua")));
+static CLOSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("coupon_gate/close.lua")));
 static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("coupon_gate/settle.lua")));
 static OVERDUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("coupon_gate/overdue.lua")));
 static DONE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("coupon_gate/done.lua")));
 
 /// How long somebody may lead before another may.
 const LEAD_MS: u64 = 2_000;
-/// How long a gate is kept after its coupon's window has closed.
+/// How long a gate is kept after its coupon's window has closed, and what is left of one that was closed: no opening is on
+/// its way for so long.
 const KEPT: TimeDelta = TimeDelta::hours(1);
 /// Holders in one command, settlements and overdue places in one script.
 const MANY: usize = 1_000;
@@ -79,11 +81,16 @@ impl CouponGate for RedisCouponGate {
     async fn admit(
         &self,
         code: &CouponCode,
+        known: Option<Edition>,
         user: UserId,
         now: DateTime<Utc>,
     ) -> Result<Admission, GateAway> {
         let mut script = self.invoke(&ADMIT, code);
         script.arg(user.0).arg(now.timestamp_micros()).arg((now + self.admission).timestamp_micros());
+        match known {
+            Some(Edition { coupon, version }) => script.arg(coupon.0).arg(version),
+            None => script.arg("").arg(""),
+        };
         let (word, number): (String, Option<i64>) = self.redis.script(&script).await?;
         admission(&word, number).ok_or(GateAway)
     }
@@ -96,6 +103,13 @@ impl CouponGate for RedisCouponGate {
         script.key(brought).arg(first).arg(opening.tickets.end);
         script.arg(opening.starts_at.timestamp_micros()).arg(opening.ends_at.timestamp_micros());
         script.arg((opening.ends_at + KEPT).timestamp_millis());
+        script.arg(opening.edition.coupon.0).arg(opening.edition.version);
+        Ok(self.redis.script::<()>(&script).await?)
+    }
+
+    async fn close(&self, code: &CouponCode, edition: Edition) -> Result<(), GateAway> {
+        let mut script = self.invoke(&CLOSE, code);
+        script.arg(edition.coupon.0).arg(edition.version).arg(KEPT.num_milliseconds());
         Ok(self.redis.script::<()>(&script).await?)
     }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use jangteo_application::cache::{CacheKey, Maker, SharedCache};
 use jangteo_application::contracts;
-use jangteo_application::coupon_gate::{Admission, CouponGate, GateAway, Opening};
-use jangteo_domain::{CouponCode, UserId};
+use jangteo_application::coupon_gate::{Admission, CouponGate, Edition, GateAway, Opening};
+use jangteo_domain::{CouponCode, CouponId, UserId};
 use jangteo_infra_redis::{Redis, RedisCache, RedisCouponGate, RedisSettings};
 use jangteo_testkit::{RedisOptions, RedisServer, Sentinel};
 
@@ -37,8 +37,13 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_secs(4_000_000_000).expect("a time")
 }
 
+fn edition() -> Edition {
+    Edition { coupon: CouponId(1), version: 1 }
+}
+
 fn opening() -> Opening {
     Opening {
+        edition: edition(),
         starts_at: now() - TimeDelta::hours(1),
         ends_at: now() + TimeDelta::hours(1),
         tickets: 1..1001,
@@ -50,7 +55,7 @@ fn opening() -> Opening {
 /// Asks until Redis is used again.
 async fn until_it_is_back(gate: &RedisCouponGate) -> Admission {
     for _ in 0..100 {
-        match gate.admit(&code(), UserId(1), now()).await {
+        match gate.admit(&code(), Some(edition()), UserId(1), now()).await {
             Ok(admission) => return admission,
             Err(GateAway) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
@@ -68,7 +73,7 @@ async fn a_frozen_redis_costs_a_few_callers_a_moment_and_the_others_nothing() {
     let mut waited = 0;
     for user in 0..100 {
         let asked = Instant::now();
-        assert_eq!(gate.admit(&code(), UserId(user), now()).await, Err(GateAway));
+        assert_eq!(gate.admit(&code(), Some(edition()), UserId(user), now()).await, Err(GateAway));
         waited += usize::from(asked.elapsed() >= TIMEOUT);
     }
     assert!((1..=4).contains(&waited), "{waited} waited");
@@ -85,7 +90,7 @@ async fn a_killed_redis_fails_at_once_and_is_used_again_when_it_is_back() {
     server.kill();
     let begun = Instant::now();
     for user in 0..100 {
-        assert_eq!(gate.admit(&code(), UserId(user), now()).await, Err(GateAway));
+        assert_eq!(gate.admit(&code(), Some(edition()), UserId(user), now()).await, Err(GateAway));
     }
     assert!(begun.elapsed() < TIMEOUT * 3, "{:?}", begun.elapsed());
     server.restart();
@@ -97,7 +102,7 @@ async fn a_redis_that_is_not_there_yet_is_used_once_it_is() {
     let mut server = start(RedisOptions::default());
     server.kill();
     let gate = gate(server.url()).await;
-    assert_eq!(gate.admit(&code(), UserId(1), now()).await, Err(GateAway));
+    assert_eq!(gate.admit(&code(), Some(edition()), UserId(1), now()).await, Err(GateAway));
     server.restart();
     assert_eq!(until_it_is_back(&gate).await, Admission::Closed);
 }
@@ -116,7 +121,7 @@ async fn a_redis_that_may_not_run_scripts_does_everything_else() {
     let key = CacheKey::BestSellers { limit: 10 };
     assert_eq!(cache.maker(&key).await, Maker::Caller);
     for user in 0..10 {
-        assert_eq!(gate.admit(&code(), UserId(user), now()).await, Err(GateAway));
+        assert_eq!(gate.admit(&code(), Some(edition()), UserId(user), now()).await, Err(GateAway));
         assert_eq!(cache.maker(&key).await, Maker::Other, "the first, as it remembers");
     }
 }

@@ -25,7 +25,7 @@ async fn a_redis_that_hangs_is_waited_for_once() {
     let gate = gate(server.url(), TIMEOUT).await;
     let code = "RUSH".parse().expect("a code");
     let now = DateTime::from_timestamp_secs(4_000_000_000).expect("a time");
-    let admit = async || gate.admit(&code, UserId(1), now).await;
+    let admit = async || gate.admit(&code, None, UserId(1), now).await;
     assert_eq!(admit().await, Ok(Admission::Closed));
 
     server.freeze();
@@ -54,7 +54,7 @@ async fn an_answer_may_take_as_long_as_is_set() {
         let code = "RUSH".parse().expect("a code");
         let now = DateTime::from_timestamp_secs(4_000_000_000).expect("a time");
         server.freeze();
-        let (admission, ()) = tokio::join!(gate.admit(&code, UserId(1), now), async {
+        let (admission, ()) = tokio::join!(gate.admit(&code, None, UserId(1), now), async {
             tokio::time::sleep(TIMEOUT * 2).await;
             server.thaw();
         });

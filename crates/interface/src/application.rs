@@ -21,6 +21,7 @@ use jangteo_application::claim_coupons::ClaimCoupons;
 use jangteo_application::edit_products::EditProducts;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
+use jangteo_application::manage_coupons::ManageCoupons;
 use jangteo_application::manage_stores::ManageStores;
 use jangteo_application::operation::Executor;
 use jangteo_application::order_carts::OrderCarts;
@@ -52,7 +53,7 @@ const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections that the system keeps until they are accepted: customers of a flash sale come all at once.
 const BACKLOG: u32 = 1024;
 /// Operations that write, each with connections of its own.
-const WRITING_OPERATIONS: u32 = 14;
+const WRITING_OPERATIONS: u32 = 15;
 /// Who else writes: id blocks, the gate before coupons when it is opened and when tickets come back, and an administrator
 /// who has events delivered again.
 const OTHER_WRITERS: u32 = 4;
@@ -194,6 +195,7 @@ async fn finish(handle: &ServerHandle, shop: &Shop, patience: Duration) {
         shop.store_changes.drain(),
         shop.product_edits.drain(),
         shop.stock_adjustments.drain(),
+        shop.coupon_changes.drain(),
     );
 }
 
@@ -278,6 +280,7 @@ fn open(
         stock_adjustments: start(AdjustStock, store, &clock, batches),
         managed_catalogue: reads.clone(),
         catalogue_news: catalogue.clone(),
+        coupon_changes: start(ManageCoupons, store, &clock, batches),
         stock_news: catalogue.clone(),
         catalogue,
         customers: reads.clone(),

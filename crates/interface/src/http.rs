@@ -15,6 +15,7 @@ use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::edit_products::EditProducts;
 use jangteo_application::fulfil_orders::FulfilOrders;
 use jangteo_application::manage_accounts::ManageAccounts;
+use jangteo_application::manage_coupons::ManageCoupons;
 use jangteo_application::manage_stores::ManageStores;
 use jangteo_application::order_carts::OrderCarts;
 use jangteo_application::pay_orders::PayOrders;
@@ -27,6 +28,7 @@ use jangteo_application::{
 };
 
 mod accounts;
+mod admin_coupons;
 mod admin_orders;
 mod admin_stores;
 mod admin_wallets;
@@ -37,6 +39,7 @@ mod cart;
 mod cart_order;
 mod client_address;
 mod completeness;
+mod coupon_drafts;
 mod coupon_history;
 mod coupon_offers;
 mod coupons;
@@ -59,6 +62,7 @@ mod orders;
 mod outbox;
 mod pages;
 mod parameters;
+mod patch;
 mod payments;
 mod periods;
 mod product_fields;
@@ -104,6 +108,7 @@ pub(crate) struct Shop {
     pub(crate) accounts: Batcher<ManageAccounts>,
     pub(crate) product_edits: Batcher<EditProducts>,
     pub(crate) stock_adjustments: Batcher<AdjustStock>,
+    pub(crate) coupon_changes: Batcher<ManageCoupons>,
     pub(crate) catalogue: Arc<dyn CatalogueQueries>,
     pub(crate) managed_catalogue: Arc<dyn ManagedCatalogue>,
     pub(crate) catalogue_news: Arc<dyn CatalogueNews>,
@@ -150,6 +155,7 @@ fn api() -> Vec<Endpoint> {
         accounts::endpoints(),
         stores::endpoints(),
         admin_stores::endpoints(),
+        admin_coupons::endpoints(),
         trail::endpoints(),
         admin_orders::endpoints(),
         admin_wallets::endpoints(),

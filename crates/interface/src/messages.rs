@@ -137,6 +137,12 @@ impl Problem {
                 "상품이 있는 상점은 삭제할 수 없습니다.",
                 "The store has products, so it cannot be deleted.",
             ),
+            Self::CodeTaken => both("이미 사용 중인 쿠폰 코드입니다.", "The code is taken."),
+            Self::CouponRetired => both("발급이 종료된 쿠폰입니다.", "The coupon was retired."),
+            Self::CouponIssued => both(
+                "이미 발급된 쿠폰이 있어 변경할 수 없습니다.",
+                "Coupons were issued, so this cannot be changed.",
+            ),
             Self::Stale => both(
                 "그 사이에 다른 변경이 있었습니다. 다시 조회한 뒤 변경해 주세요.",
                 "Somebody else has changed this meanwhile. Look at it again, then change it.",
@@ -226,6 +232,13 @@ impl Reason {
             Self::NameTaken => "NAME_TAKEN",
             Self::Deleted => "DELETED",
             Self::HasProducts => "HAS_PRODUCTS",
+            Self::NotACouponCode => "NOT_A_COUPON_CODE",
+            Self::NotAPercentage => "NOT_A_PERCENTAGE",
+            Self::NotAfter(_) => "NOT_AFTER",
+            Self::CodeTaken => "CODE_TAKEN",
+            Self::Retired => "RETIRED",
+            Self::Issued => "COUPON_ISSUED",
+            Self::BelowIssued { .. } => "BELOW_ISSUED",
             Self::Version(_) => "STALE",
             Self::NotALine { .. } => "NOT_A_LINE",
             Self::TooManyEntries { .. } => "TOO_MANY",
@@ -328,9 +341,29 @@ impl Reason {
                 format!("There are orders that are {status}: {count}."),
             ),
             Self::EmailTaken | Self::NameTaken => both("이미 사용 중입니다.", "This is taken."),
+            Self::EmailTaken | Self::NameTaken | Self::CodeTaken => {
+                both("이미 사용 중입니다.", "This is taken.")
+            }
             Self::Deleted => both("이미 삭제되었습니다.", "It was deleted."),
             Self::HasProducts => {
                 both("삭제되지 않은 상품이 있습니다.", "It has products that are not deleted.")
+            }
+            Self::NotACouponCode => both(
+                "영문자, 숫자, 하이픈, 밑줄로 된 1~64자여야 합니다.",
+                "This must be 1 to 64 letters, digits, hyphens or underscores.",
+            ),
+            Self::NotAPercentage => {
+                both("0보다 크고 100 이하여야 합니다.", "A percentage is above 0 and at most 100.")
+            }
+            Self::NotAfter(field) => {
+                both(format!("{field}보다 늦어야 합니다."), format!("This must be later than {field}."))
+            }
+            Self::Retired => both("이미 발급이 종료되었습니다.", "It was retired."),
+            Self::Issued => {
+                both("쿠폰이 발급된 뒤에는 바꿀 수 없습니다.", "This cannot change once a coupon was issued.")
+            }
+            Self::BelowIssued { issued } => {
+                both(format!("이미 {issued}개가 발급되었습니다."), format!("{issued} were issued already."))
             }
             Self::Version(version) => both(
                 format!("현재 버전은 {version}입니다."),

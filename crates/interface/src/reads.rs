@@ -28,7 +28,7 @@ use jangteo_domain::catalogue::ManagedProduct;
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::user::Account;
 use jangteo_domain::{
-    Coupon, CouponCode, Order, OrderId, ProductId, RepositoryError, StoreId, User, UserId, Wallet,
+    Coupon, CouponCode, CouponId, Order, OrderId, ProductId, RepositoryError, StoreId, User, UserId, Wallet,
 };
 use jangteo_infra_database::Store;
 use tokio::runtime::Handle;
@@ -225,6 +225,14 @@ impl BackOfficeQueries for Reads {
 
     async fn store(&self, id: StoreId) -> Result<Option<jangteo_domain::Store>, RepositoryError> {
         self.at_home(move |store| async move { store.store(id).await }).await
+    }
+
+    async fn all_coupons(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError> {
+        self.at_home(move |store| async move { store.all_coupons(page).await }).await
+    }
+
+    async fn coupon(&self, id: CouponId) -> Result<Option<Coupon>, RepositoryError> {
+        self.at_home(move |store| async move { store.coupon(id).await }).await
     }
 
     async fn changes(

@@ -1,13 +1,14 @@
 //! Cached values as JSON.
 
 use jangteo_domain::coupon::Coupon;
-use jangteo_domain::{CouponId, ProductId, StoreId, VariantId};
+use jangteo_domain::{ProductId, StoreId, VariantId};
 use serde::{Deserialize, Serialize};
 
+use crate::coupon_record::CouponRecord;
 use crate::queries::{
     Page, PageRequest, PopularProduct, PopularProducts, ProductDetail, ProductView, VariantView,
 };
-use crate::snapshot::{DiscountSnapshot, Moment, MoneyText, from_json, to_json};
+use crate::snapshot::{Moment, MoneyText, from_json, to_json};
 
 /// A value that can be written as a text and read again. What another version wrote may not be readable.
 pub trait Stored: Sized {
@@ -192,70 +193,13 @@ impl Stored for PopularProducts {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct CouponRecord {
-    id: i64,
-    code: String,
-    name: String,
-    discount: DiscountSnapshot,
-    min_order_amount: MoneyText,
-    max_discount: Option<MoneyText>,
-    claim_starts_at: Moment,
-    claim_ends_at: Moment,
-    valid_until: Option<Moment>,
-    valid_days: Option<u32>,
-    total_quantity: i64,
-    issued_quantity: i64,
-    next_ticket: i64,
-}
-
-impl From<&Coupon> for CouponRecord {
-    fn from(coupon: &Coupon) -> Self {
-        Self {
-            id: coupon.id.0,
-            code: coupon.code.to_string(),
-            name: coupon.name.clone(),
-            discount: DiscountSnapshot::from(coupon.discount),
-            min_order_amount: MoneyText(coupon.min_order_amount),
-            max_discount: coupon.max_discount.map(MoneyText),
-            claim_starts_at: Moment(coupon.claim_starts_at),
-            claim_ends_at: Moment(coupon.claim_ends_at),
-            valid_until: coupon.valid_until.map(Moment),
-            valid_days: coupon.valid_days,
-            total_quantity: coupon.total_quantity,
-            issued_quantity: coupon.issued_quantity,
-            next_ticket: coupon.next_ticket,
-        }
-    }
-}
-
-impl CouponRecord {
-    fn into_coupon(self) -> Option<Coupon> {
-        Some(Coupon {
-            id: CouponId(self.id),
-            code: self.code.parse().ok()?,
-            name: self.name,
-            discount: self.discount.try_into().ok()?,
-            min_order_amount: self.min_order_amount.0,
-            max_discount: self.max_discount.map(|most| most.0),
-            claim_starts_at: self.claim_starts_at.0,
-            claim_ends_at: self.claim_ends_at.0,
-            valid_until: self.valid_until.map(|until| until.0),
-            valid_days: self.valid_days,
-            total_quantity: self.total_quantity,
-            issued_quantity: self.issued_quantity,
-            next_ticket: self.next_ticket,
-        })
-    }
-}
-
 impl Stored for Page<Coupon> {
     fn write(&self) -> Option<String> {
         Some(to_json(&PageRecord::of(self, |coupon| CouponRecord::from(coupon))))
     }
 
     fn read(text: &str) -> Option<Self> {
-        from_json::<PageRecord<CouponRecord>>(text).ok()?.into_page(CouponRecord::into_coupon)
+        from_json::<PageRecord<CouponRecord>>(text).ok()?.into_page(|coupon| coupon.try_into().ok())
     }
 
     fn weight(&self) -> usize {
@@ -268,8 +212,8 @@ mod tests {
     use std::fmt::Debug;
 
     use chrono::{DateTime, TimeDelta};
-    use jangteo_domain::Money;
     use jangteo_domain::coupon::Discount;
+    use jangteo_domain::{CouponId, Money};
     use rust_decimal::Decimal;
 
     use super::*;
@@ -308,6 +252,8 @@ mod tests {
             total_quantity: 10,
             issued_quantity: 9,
             next_ticket: 12,
+            retired_at: Some(created_at),
+            version: 3,
         };
         let fixed = Coupon {
             discount: Discount::Fixed(Money::from_minor(500)),

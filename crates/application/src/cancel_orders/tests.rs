@@ -61,6 +61,8 @@ fn coupon() -> Coupon {
         total_quantity: 1,
         issued_quantity: 1,
         next_ticket: 2,
+        retired_at: None,
+        version: 1,
     }
 }
 

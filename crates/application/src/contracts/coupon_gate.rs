@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jangteo_domain::coupon::ClaimRefusal;
-use jangteo_domain::{CouponCode, UserId};
+use jangteo_domain::{CouponCode, CouponId, UserId};
 
-use crate::coupon_gate::{Admission, CouponGate, Opening, Settled, Settlement};
+use crate::coupon_gate::{Admission, CouponGate, Edition, Opening, Settled, Settlement};
 
 /// How long the gate has to wait for a claim that it let in.
 const ADMISSION: TimeDelta = TimeDelta::seconds(5);
@@ -23,6 +24,11 @@ pub async fn coupon_gate(gate: Arc<dyn CouponGate>) {
     a_later_opening_replaces_an_earlier_one(&gate).await;
     one_at_a_time_leads(&gate).await;
     a_crowd_gets_each_ticket_once(&gate).await;
+    who_knows_of_later_terms_finds_an_earlier_gate_closed(&gate).await;
+    a_change_closes_the_gate_and_keeps_earlier_openings_out(&gate).await;
+    claims_of_a_closed_gate_open_nothing_and_their_winners_count(&gate).await;
+    a_code_may_come_to_be_another_coupons(&gate).await;
+    a_crowd_gets_each_ticket_once_while_the_gate_is_closed_and_opened(&gate).await;
 }
 
 /// A coupon of its own for every test, and for every run where the gate outlives one.
@@ -35,8 +41,14 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp_secs(4_000_000_000).expect("a time")
 }
 
+/// The first coupon's terms at a version.
+fn version(version: i32) -> Edition {
+    Edition { coupon: CouponId(1), version }
+}
+
 fn opening(tickets: Range<i64>, holders: &[(i64, i64)]) -> Opening {
     Opening {
+        edition: version(1),
         starts_at: now() - TimeDelta::hours(1),
         ends_at: now() + TimeDelta::hours(1),
         tickets,
@@ -52,7 +64,7 @@ async fn opened(gate: &Arc<dyn CouponGate>, tickets: Range<i64>, holders: &[(i64
 }
 
 async fn admit_at(gate: &Arc<dyn CouponGate>, code: &CouponCode, user: i64, at: DateTime<Utc>) -> Admission {
-    gate.admit(code, UserId(user), at).await.expect("it is there")
+    gate.admit(code, Some(version(1)), UserId(user), at).await.expect("it is there")
 }
 
 async fn admit(gate: &Arc<dyn CouponGate>, code: &CouponCode, user: i64) -> Admission {
@@ -210,7 +222,7 @@ async fn a_crowd_gets_each_ticket_once(gate: &Arc<dyn CouponGate>) {
     let claims: Vec<_> = users
         .map(|user| {
             let (gate, code) = (Arc::clone(gate), code.clone());
-            tokio::spawn(async move { (user, gate.admit(&code, UserId(user), now()).await) })
+            tokio::spawn(async move { (user, gate.admit(&code, None, UserId(user), now()).await) })
         })
         .collect();
     let mut places: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
@@ -224,4 +236,120 @@ async fn a_crowd_gets_each_ticket_once(gate: &Arc<dyn CouponGate>) {
     }
     assert!(places.keys().copied().eq(2501..=2600), "every ticket is handed out");
     assert!(places.values().all(|users| users.len() == 1), "to one customer");
+}
+
+async fn admit_knowing(
+    gate: &Arc<dyn CouponGate>,
+    code: &CouponCode,
+    known: impl Into<Option<Edition>>,
+    user: i64,
+) -> Admission {
+    gate.admit(code, known.into(), UserId(user), now()).await.expect("it is there")
+}
+
+async fn open_for(gate: &Arc<dyn CouponGate>, code: &CouponCode, edition: Edition, tickets: Range<i64>) {
+    let opening = Opening { edition, ..opening(tickets, &[]) };
+    gate.open(code, &opening).await.expect("it is there");
+}
+
+async fn close(gate: &Arc<dyn CouponGate>, code: &CouponCode, edition: Edition) {
+    gate.close(code, edition).await.expect("it is there");
+}
+
+async fn who_knows_of_later_terms_finds_an_earlier_gate_closed(gate: &Arc<dyn CouponGate>) {
+    let code = new_code();
+    open_for(gate, &code, version(9), 1..10).await;
+    assert_eq!(admit_knowing(gate, &code, version(10), 1).await, Admission::Closed);
+    assert_eq!(admit_knowing(gate, &code, version(9), 1).await, admitted(1));
+    assert_eq!(admit_knowing(gate, &code, version(8), 2).await, admitted(2), "who knows less is told");
+    assert_eq!(admit_knowing(gate, &code, None, 3).await, admitted(3));
+    open_for(gate, &code, version(10), 5..5).await;
+    assert_eq!(admit_knowing(gate, &code, version(10), 4).await, Admission::Exhausted, "it replaces more");
+    open_for(gate, &code, version(9), 20..30).await;
+    assert_eq!(admit_knowing(gate, &code, version(9), 4).await, Admission::Exhausted);
+}
+
+async fn a_change_closes_the_gate_and_keeps_earlier_openings_out(gate: &Arc<dyn CouponGate>) {
+    let code = new_code();
+    close(gate, &code, version(2)).await;
+    open_for(gate, &code, version(1), 1..10).await;
+    assert_eq!(admit_knowing(gate, &code, None, 1).await, Admission::Closed, "it was on its way");
+    open_for(gate, &code, version(2), 10..20).await;
+    assert_eq!(admit_knowing(gate, &code, version(2), 1).await, admitted(10));
+    close(gate, &code, version(2)).await;
+    close(gate, &code, version(1)).await;
+    assert_eq!(
+        admit_knowing(gate, &code, version(2), 2).await,
+        admitted(11),
+        "it was opened for these terms"
+    );
+    close(gate, &code, version(3)).await;
+    assert_eq!(admit_knowing(gate, &code, version(2), 2).await, Admission::Closed);
+    close(gate, &code, version(2)).await;
+    open_for(gate, &code, version(2), 30..40).await;
+    assert_eq!(admit_knowing(gate, &code, None, 2).await, Admission::Closed);
+    open_for(gate, &code, version(3), 20..30).await;
+    assert_eq!(admit_knowing(gate, &code, version(3), 2).await, admitted(20));
+}
+
+async fn claims_of_a_closed_gate_open_nothing_and_their_winners_count(gate: &Arc<dyn CouponGate>) {
+    let code = opened(gate, 1..6, &[]).await;
+    for user in 1..=3 {
+        assert_eq!(admit(gate, &code, user).await, admitted(user));
+    }
+    close(gate, &code, version(2)).await;
+    settle(gate, &code, 1, 1, Settled::Issued(1)).await;
+    assert_eq!(gate.overdue(&code, now() + ADMISSION).await, Ok(BTreeMap::new()));
+    assert_eq!(admit_knowing(gate, &code, None, 1).await, Admission::Closed);
+    open_for(gate, &code, version(2), 6..8).await;
+    settle(gate, &code, 2, 2, Settled::Issued(2)).await;
+    settle(gate, &code, 3, 3, Settled::Returned).await;
+    assert_eq!(admit_knowing(gate, &code, version(2), 2).await, holder(2));
+    assert_eq!(admit_knowing(gate, &code, version(2), 3).await, admitted(6));
+    assert_eq!(admit_knowing(gate, &code, version(2), 4).await, admitted(7));
+    assert_eq!(admit_knowing(gate, &code, version(2), 5).await, TAKEN, "the third ticket is not this gate's");
+}
+
+async fn a_code_may_come_to_be_another_coupons(gate: &Arc<dyn CouponGate>) {
+    let code = new_code();
+    let other = Edition { coupon: CouponId(2), version: 1 };
+    open_for(gate, &code, version(7), 1..10).await;
+    assert_eq!(admit_knowing(gate, &code, other, 1).await, Admission::Closed);
+    open_for(gate, &code, other, 1..10).await;
+    assert_eq!(admit_knowing(gate, &code, other, 1).await, admitted(1));
+    assert_eq!(admit_knowing(gate, &code, version(7), 1).await, Admission::Closed);
+    close(gate, &code, version(8)).await;
+    assert_eq!(admit_knowing(gate, &code, other, 1).await, Admission::Closed);
+    open_for(gate, &code, other, 1..10).await;
+    assert_eq!(admit_knowing(gate, &code, other, 1).await, admitted(1));
+}
+
+async fn a_crowd_gets_each_ticket_once_while_the_gate_is_closed_and_opened(gate: &Arc<dyn CouponGate>) {
+    let code = opened(gate, 1..51, &[]).await;
+    let claims: Vec<_> = (1..=300)
+        .map(|user| {
+            let (gate, code) = (Arc::clone(gate), code.clone());
+            tokio::spawn(async move {
+                loop {
+                    match gate.admit(&code, None, UserId(user), now()).await.expect("it is there") {
+                        Admission::Admitted { ticket } => return Some(ticket),
+                        Admission::Closed => tokio::time::sleep(Duration::from_millis(5)).await,
+                        Admission::Refused(_) | Admission::Exhausted => return None,
+                    }
+                }
+            })
+        })
+        .collect();
+    for change in 2..=5 {
+        close(gate, &code, version(change)).await;
+        let first = i64::from(change - 1) * 50 + 1;
+        open_for(gate, &code, version(change), first..first + 50).await;
+    }
+    let mut tickets = Vec::new();
+    for claim in claims {
+        tickets.extend(claim.await.expect("no panic"));
+    }
+    let different: BTreeSet<i64> = tickets.iter().copied().collect();
+    assert_eq!(different.len(), tickets.len(), "nobody has the ticket of another");
+    assert!(different.iter().all(|ticket| (1..251).contains(ticket)));
 }

@@ -8,21 +8,20 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use jangteo_domain::coupon::ClaimRefusal;
-use jangteo_domain::{CouponCode, RepositoryError, UserId};
+use jangteo_domain::{Coupon, CouponCode, RepositoryError, UserId};
 use metrics::counter;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::knowledge::{Knowledge, Known};
 use crate::clock::Clock;
-use crate::coupon_gate::{Admission, CouponGate, CouponPlaces, GateAway, Opening, Over, Settled, Settlement};
+use crate::coupon_gate::{
+    Admission, Claimable, CouponGate, CouponPlaces, Edition, GateAway, Opening, Over, Settled, Settlement,
+};
 
-/// How long it is believed that no coupon has a code.
-const UNKNOWN_FOR: Duration = Duration::from_secs(1);
-/// How long it is believed that a coupon is sold out.
+/// How long it is believed that a coupon is sold out, unless it is changed.
 const SOLD_OUT_FOR: Duration = Duration::from_secs(60);
-/// Codes that are remembered as unknown.
-const UNKNOWN: u64 = 10_000;
 /// Holders of sold-out coupons that are remembered, some 20 bytes each.
 const HOLDERS: u64 = 1_000_000;
 /// Of one coupon. If there are more, the gate is asked.
@@ -83,9 +82,9 @@ pub(super) struct Door {
     gate: Arc<dyn CouponGate>,
     places: Arc<dyn CouponPlaces>,
     clock: Arc<dyn Clock>,
-    /// Nobody can enter any more: who holds it is final.
+    knowledge: Arc<Knowledge>,
+    /// Nobody can enter any more by these terms: who holds it is final.
     over: Cache<CouponCode, Arc<Over>>,
-    unknown: Cache<CouponCode, ()>,
     /// One claim at a time sees to a gate, and others wait for it. Coupons may share a turn.
     turns: [Mutex<()>; TURNS],
 }
@@ -101,26 +100,27 @@ impl Door {
             u32::try_from(holders).unwrap_or(u32::MAX).saturating_add(100)
         };
         Self {
+            knowledge: Knowledge::here(Arc::clone(&places)),
             gate,
             places,
             clock,
             over: Cache::builder().max_capacity(HOLDERS).weigher(weight).time_to_live(SOLD_OUT_FOR).build(),
-            unknown: Cache::builder().max_capacity(UNKNOWN).time_to_live(UNKNOWN_FOR).build(),
             turns: [const { Mutex::const_new(()) }; TURNS],
         }
     }
 
     /// From memory, or with one question to the gate.
     pub(super) async fn try_enter(&self, code: &CouponCode, user: UserId) -> Attempt {
-        if self.unknown.contains_key(code) {
-            return Attempt::Done(Entrance::Refused(ClaimRefusal::Unknown));
-        }
+        let known = match self.knowledge.of(code).await {
+            Known::NoSuchCoupon => return Attempt::Done(Entrance::Refused(ClaimRefusal::Unknown)),
+            known @ (Known::Claimable(_) | Known::Nothing) => known.edition(),
+        };
         let now = self.clock.now();
-        let over = self.over.get(code);
+        let over = self.remembered(code, known);
         if let Some(refusal) = over.as_ref().and_then(|over| over.refusal(user, now)) {
             return Attempt::Done(Entrance::Refused(refusal));
         }
-        match self.gate.admit(code, user, now).await {
+        match self.gate.admit(code, known, user, now).await {
             // Who holds it is more than is remembered, and the gate does not know either.
             Ok(Admission::Closed) if over.is_some() => Attempt::Done(Entrance::Ungated),
             Ok(Admission::Exhausted) if over.is_some() => {
@@ -131,6 +131,21 @@ impl Door {
             Ok(Admission::Exhausted) => Attempt::Exhausted,
             Ok(Admission::Closed) => Attempt::Closed,
             Err(GateAway) => Attempt::Done(Entrance::Ungated),
+        }
+    }
+
+    /// That nobody can enter any more, unless there are later terms.
+    fn remembered(&self, code: &CouponCode, known: Option<Edition>) -> Option<Arc<Over>> {
+        self.over.get(code).filter(|over| known.is_none_or(|known| over.edition.supersedes(known)))
+    }
+
+    /// Who claims from now on does so by these terms.
+    pub(super) async fn changed(&self, coupon: &Coupon) {
+        let claimable = Claimable::from(coupon);
+        let edition = claimable.edition;
+        self.knowledge.changed(&coupon.code, claimable);
+        if self.gate.close(&coupon.code, edition).await.is_err() {
+            tracing::warn!(coupon = %coupon.code, "the gate could not be closed: it is when the next claim comes");
         }
     }
 
@@ -186,15 +201,14 @@ impl Door {
 
     /// Why there is no gate to be opened: nobody needs to lead for that, and nothing is left behind.
     async fn must_stay_closed(&self, code: &CouponCode) -> Result<Option<ClaimRefusal>, Trouble> {
-        let Some(window) = self.places.window(code).await? else {
-            self.unknown.insert(code.clone(), ());
+        let Some(Claimable { edition, window }) = self.knowledge.learn(code).await? else {
             return Ok(Some(ClaimRefusal::Unknown));
         };
         let (starts_at, ends_at) = (window.start, window.end);
         if self.clock.now() < ends_at {
             return Ok(None);
         }
-        self.over.insert(code.clone(), Arc::new(Over { starts_at, ends_at, holders: None }));
+        self.over.insert(code.clone(), Arc::new(Over { edition, starts_at, ends_at, holders: None }));
         Ok(Some(ClaimRefusal::Ended(ends_at)))
     }
 
@@ -244,7 +258,7 @@ impl Door {
 
     /// Asks the database, unless it is known.
     async fn sold_out(&self, code: &CouponCode) -> Result<Option<Arc<Over>>, Trouble> {
-        if let Some(over) = self.over.get(code) {
+        if let Some(over) = self.remembered(code, self.knowledge.last(code).edition()) {
             return Ok(Some(over));
         }
         let over = self.places.sold_out(code, HOLDERS_OF_ONE).await?.map(Arc::new);

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +10,9 @@ use mockall::Sequence;
 
 use super::*;
 use crate::batcher::BatcherSettings;
-use crate::coupon_gate::{Admission, GateAway, Lead, MockCouponGate, MockCouponPlaces, Opening, Over};
+use crate::coupon_gate::{
+    Admission, Claimable, Edition, GateAway, Lead, MockCouponGate, MockCouponPlaces, Opening, Over,
+};
 use crate::mocks::{Counting, MockedUnitOfWork, Prepared, Stopped, backend};
 use crate::operation::{Executor, Outcome};
 
@@ -40,6 +43,8 @@ fn coupon(issued_quantity: i64) -> Coupon {
         total_quantity: 10,
         issued_quantity,
         next_ticket: 11,
+        retired_at: None,
+        version: 1,
     }
 }
 
@@ -123,7 +128,7 @@ fn ticket(outcome: Outcome<ClaimCoupons>) -> i64 {
 /// A gate that says the same to everybody.
 fn gate(admission: Admission) -> MockCouponGate {
     let mut gate = MockCouponGate::new();
-    gate.expect_admit().returning(move |_, _, _| Ok(admission));
+    gate.expect_admit().returning(move |_, _, _, _| Ok(admission));
     gate
 }
 
@@ -138,15 +143,25 @@ fn anybody_leads(gate: &mut MockCouponGate) {
     gate.expect_done().returning(|_, _| Ok(()));
 }
 
+/// The terms of the coupon at a version.
+fn edition(version: i32) -> Edition {
+    Edition { coupon: CouponId(1), version }
+}
+
+fn claimable(version: i32, window: Range<DateTime<Utc>>) -> Claimable {
+    Claimable { edition: edition(version), window }
+}
+
 /// There is such a coupon, and it can be claimed.
 fn on_offer() -> MockCouponPlaces {
     let mut places = MockCouponPlaces::new();
-    places.expect_window().returning(|_| Ok(Some(moment(-1)..moment(1))));
+    places.expect_claimable().returning(|_| Ok(Some(claimable(1, moment(-1)..moment(1)))));
     places
 }
 
 fn opening() -> Opening {
     Opening {
+        edition: edition(1),
         starts_at: moment(-1),
         ends_at: moment(1),
         tickets: 1..11,
@@ -155,11 +170,15 @@ fn opening() -> Opening {
     }
 }
 
+fn over(version: i32, holders: Option<BTreeMap<UserId, i64>>) -> Over {
+    Over { edition: edition(version), starts_at: moment(-1), ends_at: moment(1), holders }
+}
+
 #[tokio::test]
 async fn who_is_let_in_gets_the_coupon_on_the_ticket_and_the_gate_is_told() {
     let mut gate = gate(Admission::Admitted { ticket: 4 });
     expect_settled(&mut gate, USER, 4, Settled::Issued(4));
-    let shop = claiming(gate, MockCouponPlaces::new(), vec![issuing(database(3, &[]), &[4])]);
+    let shop = claiming(gate, on_offer(), vec![issuing(database(3, &[]), &[4])]);
     assert_eq!(ticket(shop.outcome(USER).await), 4);
     assert_eq!(shop.batches().await, 1);
 }
@@ -172,7 +191,7 @@ async fn who_is_turned_away_does_not_reach_the_database() {
         ClaimRefusal::AlreadyClaimed { ticket: 3 },
         ClaimRefusal::SoldOut,
     ] {
-        let shop = claiming(gate(Admission::Refused(refusal)), MockCouponPlaces::new(), vec![]);
+        let shop = claiming(gate(Admission::Refused(refusal)), on_offer(), vec![]);
         assert_eq!(shop.outcome(USER).await, Err(refusal));
         assert_eq!(shop.batches().await, 0);
     }
@@ -182,7 +201,7 @@ async fn who_is_turned_away_does_not_reach_the_database() {
 async fn a_claim_with_a_key_is_recorded_and_does_not_pass_those_who_were_let_in() {
     let shop = claiming(
         gate(Admission::Refused(ClaimRefusal::SoldOut)),
-        MockCouponPlaces::new(),
+        on_offer(),
         // Nine are issued, and the tenth is on its way to somebody who came before.
         vec![database(9, &[])],
     );
@@ -194,8 +213,8 @@ async fn a_claim_with_a_key_is_recorded_and_does_not_pass_those_who_were_let_in(
 #[tokio::test]
 async fn without_a_gate_the_database_hands_out_the_next_ticket() {
     let mut gate = MockCouponGate::new();
-    gate.expect_admit().returning(|_, _, _| Err(GateAway));
-    let shop = claiming(gate, MockCouponPlaces::new(), vec![issuing(database(3, &[]), &[11])]);
+    gate.expect_admit().returning(|_, _, _, _| Err(GateAway));
+    let shop = claiming(gate, on_offer(), vec![issuing(database(3, &[]), &[11])]);
     assert_eq!(ticket(shop.outcome(USER).await), 11);
 }
 
@@ -205,7 +224,7 @@ async fn a_ticket_that_somebody_holds_or_that_was_never_handed_out_is_replaced()
         let mut gate = gate(Admission::Admitted { ticket: handed_out_twice });
         expect_settled(&mut gate, USER, handed_out_twice, Settled::Issued(11));
         let batch = issuing(database(3, &[(UserId(2), 4)]), &[11]);
-        let shop = claiming(gate, MockCouponPlaces::new(), vec![batch]);
+        let shop = claiming(gate, on_offer(), vec![batch]);
         assert_eq!(ticket(shop.outcome(USER).await), 11);
         shop.batches().await;
     }
@@ -214,7 +233,7 @@ async fn a_ticket_that_somebody_holds_or_that_was_never_handed_out_is_replaced()
 #[tokio::test]
 async fn a_place_that_comes_to_nothing_is_written_down_and_then_free() {
     let mut order = Sequence::new();
-    let mut places = MockCouponPlaces::new();
+    let mut places = on_offer();
     let given_back = |_: &CouponCode, tickets: &BTreeSet<i64>| *tickets == BTreeSet::from([4]);
     places.expect_give_back().times(1).in_sequence(&mut order).withf(given_back).returning(|_, _| Ok(()));
     let mut gate = gate(Admission::Admitted { ticket: 4 });
@@ -231,7 +250,7 @@ async fn a_place_that_comes_to_nothing_is_written_down_and_then_free() {
 
 #[tokio::test]
 async fn a_place_that_cannot_be_written_down_stays_taken_until_it_is_overdue() {
-    let mut places = MockCouponPlaces::new();
+    let mut places = on_offer();
     places.expect_give_back().times(1).returning(|_, _| Err(backend()));
     let mut gate = gate(Admission::Admitted { ticket: 4 });
     gate.expect_settle().times(1).withf(|_, told| told.is_empty()).returning(|_, _| Ok(()));
@@ -242,7 +261,7 @@ async fn a_place_that_cannot_be_written_down_stays_taken_until_it_is_overdue() {
 
 #[tokio::test]
 async fn a_holder_whom_the_gate_does_not_know_keeps_the_old_ticket() {
-    let mut places = MockCouponPlaces::new();
+    let mut places = on_offer();
     places.expect_give_back().times(1).returning(|_, _| Ok(()));
     let mut gate = gate(Admission::Admitted { ticket: 4 });
     expect_settled(&mut gate, USER, 4, Settled::Held(2));
@@ -255,7 +274,7 @@ async fn a_holder_whom_the_gate_does_not_know_keeps_the_old_ticket() {
 async fn what_is_not_known_is_not_told() {
     let mut uow = issuing(database(3, &[]), &[4]);
     uow.commit_fails = Some(backend());
-    let shop = claiming(gate(Admission::Admitted { ticket: 4 }), MockCouponPlaces::new(), vec![uow]);
+    let shop = claiming(gate(Admission::Admitted { ticket: 4 }), on_offer(), vec![uow]);
     assert!(matches!(shop.claim(USER).await, Err(WriteError::Unknown(_))));
     assert_eq!(shop.batches().await, 1, "the gate is told nothing");
 }
@@ -265,7 +284,7 @@ async fn a_closed_gate_is_opened_once_for_all_who_come() {
     let mut gate = MockCouponGate::new();
     let open = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let is_open = Arc::clone(&open);
-    gate.expect_admit().returning(move |_, _, _| {
+    gate.expect_admit().returning(move |_, _, _, _| {
         Ok(match is_open.load(std::sync::atomic::Ordering::SeqCst) {
             true => Admission::Refused(ClaimRefusal::SoldOut),
             false => Admission::Closed,
@@ -286,7 +305,7 @@ async fn a_closed_gate_is_opened_once_for_all_who_come() {
 #[tokio::test]
 async fn an_unknown_code_opens_nothing_and_is_remembered_for_a_moment() {
     let mut places = MockCouponPlaces::new();
-    places.expect_window().times(1).returning(|_| Ok(None));
+    places.expect_claimable().times(1).returning(|_| Ok(None));
     let shop = claiming(gate(Admission::Closed), places, vec![]);
     for user in 1..=50 {
         assert_eq!(shop.outcome(UserId(user)).await, Err(ClaimRefusal::Unknown));
@@ -296,7 +315,8 @@ async fn an_unknown_code_opens_nothing_and_is_remembered_for_a_moment() {
 #[tokio::test]
 async fn a_coupon_whose_window_is_closed_gets_no_gate() {
     let mut places = MockCouponPlaces::new();
-    places.expect_window().times(1).returning(|_| Ok(Some(moment(-1)..moment(0))));
+    // For the claim, and once more because the gate is closed.
+    places.expect_claimable().times(2).returning(|_| Ok(Some(claimable(1, moment(-1)..moment(0)))));
     let shop = claiming(gate(Admission::Closed), places, vec![]);
     for user in 1..=50 {
         assert_eq!(shop.outcome(UserId(user)).await, Err(ClaimRefusal::Ended(moment(0))));
@@ -308,7 +328,7 @@ async fn who_finds_no_place_has_the_overdue_ones_looked_up() {
     let mut gate = MockCouponGate::new();
     let mut order = Sequence::new();
     let mut say = |admission: Admission, times: usize| {
-        gate.expect_admit().times(times).in_sequence(&mut order).returning(move |_, _, _| Ok(admission));
+        gate.expect_admit().times(times).in_sequence(&mut order).returning(move |_, _, _, _| Ok(admission));
     };
     // As it is met, among those who wait, and as the leader.
     say(Admission::Exhausted, 3);
@@ -321,7 +341,7 @@ async fn who_finds_no_place_has_the_overdue_ones_looked_up() {
     ];
     gate.expect_settle().times(1).withf(move |_, told| told == found_out).returning(|_, _| Ok(()));
     expect_settled(&mut gate, USER, 5, Settled::Issued(5));
-    let mut places = MockCouponPlaces::new();
+    let mut places = on_offer();
     places.expect_holders().times(1).returning(|_, _| Ok([(UserId(2), 4)].into()));
     let given_back = |_: &CouponCode, tickets: &BTreeSet<i64>| *tickets == BTreeSet::from([5]);
     places.expect_give_back().times(1).withf(given_back).returning(|_, _| Ok(()));
@@ -333,11 +353,11 @@ async fn who_finds_no_place_has_the_overdue_ones_looked_up() {
 #[tokio::test]
 async fn a_sold_out_coupon_is_remembered_with_its_holders() {
     let mut gate = MockCouponGate::new();
-    gate.expect_admit().times(3).returning(|_, _, _| Ok(Admission::Exhausted));
+    gate.expect_admit().times(3).returning(|_, _, _, _| Ok(Admission::Exhausted));
     gate.expect_overdue().returning(|_, _| Ok(BTreeMap::new()));
     anybody_leads(&mut gate);
-    let mut places = MockCouponPlaces::new();
-    let over = || Over { starts_at: moment(-1), ends_at: moment(1), holders: Some([(UserId(2), 7)].into()) };
+    let mut places = on_offer();
+    let over = || over(1, Some([(UserId(2), 7)].into()));
     places.expect_sold_out().times(1).returning(move |_, _| Ok(Some(over())));
     let shop = claiming(gate, places, vec![]);
     for _ in 0..50 {
@@ -350,15 +370,15 @@ async fn a_sold_out_coupon_is_remembered_with_its_holders() {
 async fn a_gate_that_lost_places_is_opened_anew() {
     let mut gate = MockCouponGate::new();
     let mut order = Sequence::new();
-    gate.expect_admit().times(3).in_sequence(&mut order).returning(|_, _, _| Ok(Admission::Exhausted));
+    gate.expect_admit().times(3).in_sequence(&mut order).returning(|_, _, _, _| Ok(Admission::Exhausted));
     gate.expect_open().times(1).in_sequence(&mut order).returning(|_, _| Ok(()));
     gate.expect_admit()
         .times(1)
         .in_sequence(&mut order)
-        .returning(|_, _, _| Ok(Admission::Refused(ClaimRefusal::AlreadyClaimed { ticket: 1 })));
+        .returning(|_, _, _, _| Ok(Admission::Refused(ClaimRefusal::AlreadyClaimed { ticket: 1 })));
     gate.expect_overdue().returning(|_, _| Ok(BTreeMap::new()));
     anybody_leads(&mut gate);
-    let mut places = MockCouponPlaces::new();
+    let mut places = on_offer();
     places.expect_sold_out().times(1).returning(|_, _| Ok(None));
     places.expect_hand_out().times(1).returning(|_| Ok(Some(opening())));
     let shop = claiming(gate, places, vec![]);
@@ -369,7 +389,7 @@ async fn a_gate_that_lost_places_is_opened_anew() {
 async fn a_claim_with_a_key_that_came_too_early_stays_too_early() {
     let too_early = ClaimRefusal::NotStarted(moment(0));
     // The window has opened when the database gets to it.
-    let shop = claiming(gate(Admission::Refused(too_early)), MockCouponPlaces::new(), vec![database(0, &[])]);
+    let shop = claiming(gate(Admission::Refused(too_early)), on_offer(), vec![database(0, &[])]);
     let reply = shop.claims.claim(USER, code(), Some("key".parse().unwrap())).await;
     assert_eq!(reply.unwrap().outcome, Err(too_early));
 }
@@ -380,4 +400,59 @@ async fn who_waits_too_long_for_another_instance_goes_to_the_database() {
     gate.expect_lead().returning(|_| Ok(None));
     let shop = claiming(gate, on_offer(), vec![issuing(database(3, &[]), &[11])]);
     assert_eq!(ticket(shop.outcome(USER).await), 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coupon_that_was_sold_out_is_not_once_there_are_more() {
+    let mut gate = MockCouponGate::new();
+    let known = |version| {
+        move |_: &CouponCode, known: &Option<Edition>, _: &UserId, _: &DateTime<Utc>| {
+            *known == Some(edition(version))
+        }
+    };
+    gate.expect_admit().times(3).withf(known(1)).returning(|_, _, _, _| Ok(Admission::Exhausted));
+    gate.expect_admit()
+        .times(1)
+        .withf(known(2))
+        .returning(|_, _, _, _| Ok(Admission::Refused(ClaimRefusal::AlreadyClaimed { ticket: 11 })));
+    gate.expect_overdue().returning(|_, _| Ok(BTreeMap::new()));
+    anybody_leads(&mut gate);
+    let mut places = MockCouponPlaces::new();
+    let mut version = 0;
+    places.expect_claimable().returning(move |_| {
+        version += 1;
+        Ok(Some(claimable(version, moment(-1)..moment(1))))
+    });
+    places.expect_sold_out().times(1).returning(|_, _| Ok(Some(over(1, Some(BTreeMap::new())))));
+    let shop = claiming(gate, places, vec![]);
+    for _ in 0..10 {
+        assert_eq!(shop.outcome(USER).await, Err(ClaimRefusal::SoldOut));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(shop.outcome(USER).await, Err(ClaimRefusal::AlreadyClaimed { ticket: 11 }));
+}
+
+#[tokio::test]
+async fn what_was_changed_here_counts_at_once_though_the_gate_be_away() {
+    let mut gate = MockCouponGate::new();
+    gate.expect_admit().returning(|_, _, _, _| Ok(Admission::Closed));
+    gate.expect_close().times(1).withf(|_, now| *now == edition(2)).returning(|_, _| Err(GateAway));
+    anybody_leads(&mut gate);
+    let mut places = MockCouponPlaces::new();
+    places.expect_claimable().returning(|_| Ok(Some(claimable(2, moment(-1)..moment(0)))));
+    let shop = claiming(gate, places, vec![]);
+    shop.claims.changed(&Coupon { version: 2, retired_at: Some(moment(0)), ..coupon(3) }).await;
+    assert_eq!(shop.outcome(USER).await, Err(ClaimRefusal::Ended(moment(0))));
+}
+
+#[tokio::test]
+async fn while_the_database_says_nothing_the_gate_is_believed() {
+    let mut gate = MockCouponGate::new();
+    gate.expect_admit()
+        .withf(|_, known, _, _| known.is_none())
+        .returning(|_, _, _, _| Ok(Admission::Refused(ClaimRefusal::SoldOut)));
+    let mut places = MockCouponPlaces::new();
+    places.expect_claimable().returning(|_| Err(backend()));
+    let shop = claiming(gate, places, vec![]);
+    assert_eq!(shop.outcome(USER).await, Err(ClaimRefusal::SoldOut));
 }

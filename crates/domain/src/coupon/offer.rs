@@ -27,9 +27,10 @@ impl Coupon {
     /// Whether it can be claimed now.
     #[must_use]
     pub fn offer_status(&self, now: DateTime<Utc>) -> OfferStatus {
-        if now >= self.claim_ends_at {
+        let window = self.claim_window();
+        if now >= window.end {
             OfferStatus::Ended
-        } else if now < self.claim_starts_at {
+        } else if now < window.start {
             OfferStatus::Upcoming
         } else if self.remaining() <= 0 {
             OfferStatus::SoldOut
@@ -67,6 +68,8 @@ mod tests {
             total_quantity: 2,
             issued_quantity,
             next_ticket: issued_quantity + 1,
+            retired_at: None,
+            version: 1,
         }
     }
 

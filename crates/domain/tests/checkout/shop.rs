@@ -75,6 +75,8 @@ fn coupon(id: i64, (fixed, value, minimum): (bool, i64, i64)) -> Coupon {
         total_quantity: 100,
         issued_quantity: 10,
         next_ticket: 11,
+        retired_at: None,
+        version: 1,
     }
 }
 

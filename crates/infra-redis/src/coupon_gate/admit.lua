@@ -1,7 +1,12 @@
 -- Lets a claim in, or says why not. What a number of the answer means is in coupon_gate.rs.
--- KEYS: gate, holders, pending, free. ARGV: user, now, until when the claim is waited for (microseconds).
-local starts, ends, tickets_end, expires = unpack(redis.call('HMGET', KEYS[1], 'starts', 'ends', 'end', 'expires'))
+-- KEYS: gate, holders, pending, free. ARGV: user, now, until when the claim is waited for (microseconds), the coupon and
+-- the version of its terms that the caller knows of, or empty texts.
+local starts, ends, tickets_end, expires, coupon, version =
+  unpack(redis.call('HMGET', KEYS[1], 'starts', 'ends', 'end', 'expires', 'coupon', 'version'))
 if not starts then
+  return {'closed', false}
+end
+if ARGV[4] ~= '' and (coupon ~= ARGV[4] or tonumber(version) < tonumber(ARGV[5])) then
   return {'closed', false}
 end
 local user, now = ARGV[1], tonumber(ARGV[2])

@@ -103,7 +103,7 @@ pub(super) fn discount(discount: Discount) -> (&'static str, DecimalJson) {
     }
 }
 
-fn status_name(status: OfferStatus) -> &'static str {
+pub(super) fn status_name(status: OfferStatus) -> &'static str {
     match status {
         OfferStatus::Upcoming => "UPCOMING",
         OfferStatus::Open => "OPEN",

@@ -20,10 +20,10 @@ use super::endpoint::Endpoint;
 use super::error::{ApiError, ErrorBody, Problem};
 use super::recognition::Recognition;
 use super::{
-    accounts, admin_orders, admin_stores, admin_wallets, audit, cart, cart_order, completeness,
-    coupon_history, coupon_offers, coupons, edit_products, edit_variants, exports, keys, managed_products,
-    operations, order_changes, orders, outbox, payments, products, sales, statistics, stores, trail, users,
-    wallets,
+    accounts, admin_coupons, admin_orders, admin_stores, admin_wallets, audit, cart, cart_order,
+    completeness, coupon_history, coupon_offers, coupons, edit_products, edit_variants, exports, keys,
+    managed_products, operations, order_changes, orders, outbox, payments, products, sales, statistics,
+    stores, trail, users, wallets,
 };
 use crate::config::Authentication;
 
@@ -87,6 +87,11 @@ const DOCUMENT: &str = "/openapi.json";
         admin_stores::create,
         admin_stores::change,
         admin_stores::delete,
+        admin_coupons::list,
+        admin_coupons::coupon,
+        admin_coupons::create,
+        admin_coupons::change,
+        admin_coupons::retire,
         trail::changes,
         admin_orders::list,
         admin_wallets::wallet,

@@ -116,6 +116,10 @@ pub(crate) enum Problem {
     NameTaken,
     StoreDeleted,
     StoreHasProducts,
+    CodeTaken,
+    CouponRetired,
+    /// What customers hold does not allow it.
+    CouponIssued,
     /// Somebody else was faster.
     Stale,
     /// The order does not allow this where it stands.
@@ -176,7 +180,11 @@ impl Problem {
             | Self::StoreHasProducts
             | Self::EventSent
             | Self::CartFull
-            | Self::CartEmpty => ErrorCode::Conflict,
+            | Self::CartEmpty
+            | Self::CodeTaken
+            | Self::CouponRetired
+            | Self::CouponIssued
+            | Self::OrderStatus(_) => ErrorCode::Conflict,
             Self::Stale => ErrorCode::PreconditionFailed,
             Self::Catalogue(fault) => fault.code(),
             Self::CouponInvalid => ErrorCode::CouponInvalid,
@@ -256,6 +264,16 @@ pub(crate) enum Reason {
     NameTaken,
     Deleted,
     HasProducts,
+    NotACouponCode,
+    NotAPercentage,
+    /// It must be later than another field.
+    NotAfter(&'static str),
+    CodeTaken,
+    Retired,
+    Issued,
+    BelowIssued {
+        issued: i64,
+    },
     /// The version there is.
     Version(i32),
     NotALine {
@@ -610,6 +628,13 @@ impl Reason {
             | Self::NameTaken
             | Self::Deleted
             | Self::HasProducts
+            | Self::NotACouponCode
+            | Self::NotAPercentage
+            | Self::NotAfter(_)
+            | Self::CodeTaken
+            | Self::Retired
+            | Self::Issued
+            | Self::BelowIssued { .. }
             | Self::Version(_)
             | Self::NotALine { .. }
             | Self::TooLong { .. }

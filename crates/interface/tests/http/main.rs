@@ -10,6 +10,7 @@ mod bad_input;
 mod caching;
 mod cart;
 mod catalogue;
+mod coupon_changes;
 mod coupons;
 mod deferred;
 mod document;

@@ -106,7 +106,14 @@ impl Shop {
 
     /// With the same settings.
     pub(crate) async fn second_instance(&self) -> Instance {
-        Instance::start(self.settings.clone()).await
+        self.instance_with(|_| ()).await
+    }
+
+    /// With settings that differ.
+    pub(crate) async fn instance_with(&self, change: impl FnOnce(&mut Settings)) -> Instance {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        Instance::start(settings).await
     }
 
     /// With the same settings, and delivers events.

@@ -112,6 +112,8 @@ fn read(row: CouponRow, code: &str) -> Result<Coupon> {
         total_quantity,
         issued_quantity,
         next_ticket,
+        retired_at: None,
+        version: 1,
     })
 }
 

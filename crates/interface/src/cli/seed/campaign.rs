@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use jangteo_application::seeding::SeedCoupon;
 use jangteo_domain::Money;
-use jangteo_domain::coupon::{CouponCodeError, Discount};
+use jangteo_domain::coupon::{CouponCodeError, CouponDraft, CouponName, Discount};
 use rust_decimal::Decimal;
 
 use crate::cli::demo::coupon;
 
 const KEYS: [&str; 7] = ["starts", "ends", "until", "days", "min", "max", "name"];
 
-const MOST_COUPONS: i64 = 1_000_000_000_000;
-/// As long as the column.
-const LONGEST_NAME: usize = 100;
+const MOST_COUPONS: i64 = CouponDraft::MAX_QUANTITY;
+const LONGEST_NAME: usize = CouponName::LONGEST;
 
 /// Reads a coupon; times may count from now.
 pub(super) fn parse(text: &str, now: DateTime<Utc>) -> Result<SeedCoupon, String> {
