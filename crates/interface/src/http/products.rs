@@ -62,7 +62,7 @@ pub(crate) struct ProductBody {
     stock: i64,
     /// Pieces sold so far.
     sales_volume: i64,
-    store: StoreBody,
+    store: SellerBody,
     created_at: Moment,
     /// Where its pictures are, in sequence.
     images: Vec<String>,
@@ -83,7 +83,7 @@ pub(crate) struct VariantBody {
 
 /// Who sells a product.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct StoreBody {
+pub(crate) struct SellerBody {
     id: i64,
     name: String,
 }
@@ -98,7 +98,7 @@ impl From<ProductDetail> for ProductBody {
             price: MoneyJson(product.price),
             stock: product.stock,
             sales_volume: product.sales_volume,
-            store: StoreBody { id: product.store.0, name: product.store_name },
+            store: SellerBody { id: product.store.0, name: product.store_name },
             created_at: Moment(product.created_at),
             images: detail.images,
             variants: detail.variants.into_iter().map(VariantBody::from).collect(),
