@@ -19,6 +19,7 @@ pub(crate) fn run() -> Result<()> {
         violations.extend(documents::check(file, |path| root().join(path).exists()));
     }
     violations.extend(documents::check_readmes(&files));
+    violations.extend(documents::check_proofs(&files));
     violations.sort();
     for violation in &violations {
         println!("{violation}");

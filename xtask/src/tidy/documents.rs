@@ -4,6 +4,9 @@ use super::{TextFile, Violation};
 
 const READMES: [&str; 2] = ["README.md", "README.ko.md"];
 
+/// Says of each requirement which tests prove it.
+const REQUIREMENTS: &str = "docs/requirements.md";
+
 /// Relative links in a Markdown file lead somewhere.
 pub(super) fn check(file: &TextFile, exists: impl Fn(&Path) -> bool) -> Vec<Violation> {
     if !file.path.ends_with(".md") {
@@ -44,6 +47,32 @@ pub(super) fn check_readmes(files: &[TextFile]) -> Vec<Violation> {
             missing.map(|(name, _)| violation(name, "is missing".to_owned())).collect()
         }
     }
+}
+
+/// Every test that is to prove a requirement is there.
+pub(super) fn check_proofs(files: &[TextFile]) -> Vec<Violation> {
+    let Some(requirements) = files.iter().find(|file| file.path == REQUIREMENTS) else { return Vec::new() };
+    let mut violations = Vec::new();
+    for (number, line) in requirements.lines() {
+        for (module, test) in proofs(line) {
+            if !files.iter().any(|file| defines(file, module, test)) {
+                violations.push(requirements.violation(number, format!("no such test: {module}::{test}")));
+            }
+        }
+    }
+    violations
+}
+
+/// What stands as `folder/module::test` in code.
+fn proofs(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    let code = line.split('`').skip(1).step_by(2);
+    code.filter_map(|code| code.split_once("::")).filter(|(module, _)| module.contains('/'))
+}
+
+/// Whether the file is the module, which is named by the end of its path, and has the function.
+fn defines(file: &TextFile, module: &str, function: &str) -> bool {
+    format!("/{}", file.path).ends_with(&format!("/{module}.rs"))
+        && file.text.contains(&format!("fn {function}("))
 }
 
 /// The lines outside fenced code.
@@ -125,5 +154,24 @@ mod tests {
 
         let violations = check_readmes(&[english()]);
         assert_eq!(violations[0].to_string(), "README.ko.md:1: is missing");
+    }
+    #[test]
+    fn what_proves_a_requirement_is_there() {
+        let missing = |text: &str| {
+            let code =
+                markdown("crates/shop/tests/http/cart.rs", "async fn a_cart_is_ordered(shop: &Shop) {}");
+            let violations = check_proofs(&[markdown(REQUIREMENTS, text), code]);
+            violations.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert!(missing("| `Cart::MAX_LINES` | `http/cart::a_cart_is_ordered` |").is_empty());
+        assert!(missing("| of 3 lines | `shop/tests/http/cart::a_cart_is_ordered`<br>`cart/a` |").is_empty());
+        assert_eq!(
+            missing("\n`http/cart::a_cart`, `tp/cart::a_cart_is_ordered`"),
+            [
+                "docs/requirements.md:2: no such test: http/cart::a_cart",
+                "docs/requirements.md:2: no such test: tp/cart::a_cart_is_ordered",
+            ]
+        );
+        assert!(check_proofs(&[markdown("README.md", "`http/cart::a_cart`")]).is_empty());
     }
 }
