@@ -145,7 +145,9 @@ impl Operation for ChangeCarts {
                 | CartRefusal::TooMany(_)
                 | CartRefusal::NotSold(_, NotSold::VariantRequired),
             ) => return None,
-            Err(CartRefusal::UnknownProduct(product)) => Record::UnknownProduct(product.0),
+            Err(CartRefusal::NotSold(sku, NotSold::UnknownProduct)) => {
+                Record::UnknownProduct(sku.product.0, sku.variant.map(|variant| variant.0))
+            }
             Err(CartRefusal::NotSold(sku, NotSold::UnknownVariant)) => {
                 Record::UnknownVariant(sku.product.0, sku.variant.map(|variant| variant.0))
             }
@@ -158,10 +160,11 @@ impl Operation for ChangeCarts {
         Ok(match from_json(record)? {
             Record::Shown(cart) => Ok(Some(cart.try_into()?)),
             Record::Done => Ok(None),
-            Record::UnknownProduct(product) => Err(CartRefusal::UnknownProduct(ProductId(product))),
+            Record::UnknownProduct(product, variant) => {
+                Err(CartRefusal::NotSold(sku(product, variant), NotSold::UnknownProduct))
+            }
             Record::UnknownVariant(product, variant) => {
-                let sku = Sku { product: ProductId(product), variant: variant.map(VariantId) };
-                Err(CartRefusal::NotSold(sku, NotSold::UnknownVariant))
+                Err(CartRefusal::NotSold(sku(product, variant), NotSold::UnknownVariant))
             }
             Record::Short(short) => Err(OutOfStock::try_from(short)?.into()),
             Record::Full => Err(CartRefusal::Full),
@@ -237,13 +240,17 @@ async fn write(
     }
 }
 
+fn sku(product: i64, variant: Option<i64>) -> Sku {
+    Sku { product: ProductId(product), variant: variant.map(VariantId) }
+}
+
 /// How an outcome is written down.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Record {
     Shown(CartSnapshot),
     Done,
-    UnknownProduct(i64),
+    UnknownProduct(i64, Option<i64>),
     UnknownVariant(i64, Option<i64>),
     Short(ShortageRecord),
     Full,

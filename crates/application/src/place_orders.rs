@@ -192,20 +192,29 @@ pub(crate) enum Record {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RefusalRecord {
     unknown_user: bool,
-    unknown_products: Vec<i64>,
+    unknown_products: Vec<SkuRecord>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    unknown_variants: Vec<(i64, i64)>,
+    unknown_variants: Vec<SkuRecord>,
     coupon: Option<FaultRecord>,
     shortages: Vec<ShortageRecord>,
     balance: Option<(MoneyText, MoneyText)>,
 }
 
-/// Of a product, or of a variant: what, pieces asked for, pieces left.
+/// A product, or a variant of one.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum ShortageRecord {
-    Product(i64, i64, i64),
-    Variant((i64, i64), i64, i64),
+enum SkuRecord {
+    Product(i64),
+    Variant(i64, i64),
+}
+
+/// What, pieces asked for, pieces left.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ShortageRecord(SkuRecord, i64, i64);
+
+fn not_sold(refusal: &Refusal, why: NotSold) -> Vec<SkuRecord> {
+    let not_sold = refusal.not_sold.iter().filter(|(_, not_sold)| *not_sold == why);
+    not_sold.map(|(sku, _)| SkuRecord::from(*sku)).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -227,12 +236,8 @@ impl From<&Outcome<PlaceOrders>> for Record {
             },
             Err(refusal) => Self::Refused(RefusalRecord {
                 unknown_user: refusal.unknown_user,
-                unknown_products: refusal.unknown_products.iter().map(|product| product.0).collect(),
-                unknown_variants: refusal
-                    .not_sold
-                    .iter()
-                    .filter_map(|(sku, _)| Some((sku.product.0, sku.variant?.0)))
-                    .collect(),
+                unknown_products: not_sold(refusal, NotSold::UnknownProduct),
+                unknown_variants: not_sold(refusal, NotSold::UnknownVariant),
                 coupon: refusal.coupon.map(|fault| match fault {
                     CouponFault::Unknown => FaultRecord::Unknown,
                     CouponFault::NotHeld => FaultRecord::NotHeld,
@@ -264,11 +269,11 @@ impl TryFrom<Record> for Outcome<PlaceOrders> {
         };
         Ok(Err(Refusal {
             unknown_user: refusal.unknown_user,
-            unknown_products: refusal.unknown_products.into_iter().map(ProductId).collect(),
             not_sold: refusal
-                .unknown_variants
+                .unknown_products
                 .into_iter()
-                .map(|(product, variant)| (variant_of(product, variant), NotSold::UnknownVariant))
+                .map(|sku| (sku.into(), NotSold::UnknownProduct))
+                .chain(refusal.unknown_variants.into_iter().map(|sku| (sku.into(), NotSold::UnknownVariant)))
                 .collect(),
             too_large: false,
             coupon: refusal.coupon.map(|fault| match fault {
@@ -287,33 +292,39 @@ impl TryFrom<Record> for Outcome<PlaceOrders> {
     }
 }
 
-fn variant_of(product: i64, variant: i64) -> Sku {
-    Sku { product: ProductId(product), variant: Some(VariantId(variant)) }
+impl From<Sku> for SkuRecord {
+    fn from(sku: Sku) -> Self {
+        match sku.variant {
+            None => Self::Product(sku.product.0),
+            Some(variant) => Self::Variant(sku.product.0, variant.0),
+        }
+    }
+}
+
+impl From<SkuRecord> for Sku {
+    fn from(record: SkuRecord) -> Self {
+        match record {
+            SkuRecord::Product(product) => ProductId(product).into(),
+            SkuRecord::Variant(product, variant) => {
+                Self { product: ProductId(product), variant: Some(VariantId(variant)) }
+            }
+        }
+    }
 }
 
 impl From<&OutOfStock> for ShortageRecord {
     fn from(short: &OutOfStock) -> Self {
-        let OutOfStock { sku, requested, available } = *short;
-        match sku.variant {
-            None => Self::Product(sku.product.0, requested.get(), available),
-            Some(variant) => Self::Variant((sku.product.0, variant.0), requested.get(), available),
-        }
+        Self(short.sku.into(), short.requested.get(), short.available)
     }
 }
 
 impl TryFrom<ShortageRecord> for OutOfStock {
     type Error = serde_json::Error;
 
-    fn try_from(record: ShortageRecord) -> Result<Self, serde_json::Error> {
-        let (sku, requested, available) = match record {
-            ShortageRecord::Product(product, requested, available) => {
-                (ProductId(product).into(), requested, available)
-            }
-            ShortageRecord::Variant((product, variant), requested, available) => {
-                (variant_of(product, variant), requested, available)
-            }
-        };
+    fn try_from(
+        ShortageRecord(sku, requested, available): ShortageRecord,
+    ) -> Result<Self, serde_json::Error> {
         let requested = Quantity::new(requested).map_err(serde_json::Error::custom)?;
-        Ok(Self { sku, requested, available })
+        Ok(Self { sku: sku.into(), requested, available })
     }
 }

@@ -8,9 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::order::Terms;
 use crate::product::{NotSold, OutOfStock};
-use crate::{
-    CartItemId, CouponCode, Money, OrderRequest, Product, ProductId, Quantity, RepositoryError, Sku, UserId,
-};
+use crate::{CartItemId, CouponCode, Money, OrderRequest, Product, Quantity, RepositoryError, Sku, UserId};
 
 /// A line of a cart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +62,7 @@ pub enum CartRefusal {
     /// The cart has no such line.
     #[error("the cart has no such line")]
     UnknownItem,
-    /// The product does not exist or is not on sale.
-    #[error("product {0} is not on sale")]
-    UnknownProduct(ProductId),
-    /// The product is not sold as it was asked for.
+    /// The product is not sold, or not as it was asked for.
     #[error("product {product}: {1}", product = _0.product)]
     NotSold(Sku, NotSold),
     /// The pieces add up to more than [`Quantity::MAX`].
@@ -195,7 +190,7 @@ impl Cart {
 
 /// Whether so many pieces could be ordered at this moment.
 fn check(sku: Sku, quantity: Quantity, product: Option<&Product>) -> Result<(), CartRefusal> {
-    let product = product.ok_or(CartRefusal::UnknownProduct(sku.product))?;
+    let product = product.ok_or(CartRefusal::NotSold(sku, NotSold::UnknownProduct))?;
     let offer = product.offer(sku.variant).map_err(|not_sold| CartRefusal::NotSold(sku, not_sold))?;
     Ok(offer.has(sku.product, quantity)?)
 }
@@ -246,6 +241,7 @@ pub enum CartFault {
 impl From<NotSold> for CartFault {
     fn from(not_sold: NotSold) -> Self {
         match not_sold {
+            NotSold::UnknownProduct => Self::UnknownProduct,
             NotSold::UnknownVariant => Self::UnknownVariant,
             NotSold::VariantRequired => Self::VariantRequired,
         }

@@ -49,9 +49,7 @@ pub struct Sale {
 pub struct Refusal {
     /// The customer does not exist; nothing else was looked at.
     pub unknown_user: bool,
-    /// Products that do not exist or are not on sale.
-    pub unknown_products: Vec<ProductId>,
-    /// Products that are not sold as it was asked for.
+    /// What is not sold, or not as it was asked for.
     pub not_sold: Vec<(Sku, NotSold)>,
     /// The price passes what can be counted.
     pub too_large: bool,
@@ -115,7 +113,7 @@ fn quote(counter: &Counter, request: &OrderRequest, now: DateTime<Utc>) -> Resul
     let mut total = Money::ZERO;
     for &(sku, quantity) in request.lines() {
         let Some(product) = counter.products.get(&sku.product) else {
-            refusal.unknown_products.push(sku.product);
+            refusal.not_sold.push((sku, NotSold::UnknownProduct));
             continue;
         };
         let offer = match product.offer(sku.variant) {
@@ -139,7 +137,7 @@ fn quote(counter: &Counter, request: &OrderRequest, now: DateTime<Utc>) -> Resul
             Err(_) => refusal.too_large = true,
         }
     }
-    let priced = refusal.unknown_products.is_empty() && refusal.not_sold.is_empty() && !refusal.too_large;
+    let priced = refusal.not_sold.is_empty() && !refusal.too_large;
     let (coupon, discount) = match applicable_coupon(counter, request, priced.then_some(total), now) {
         Ok(Some((coupon, discount))) => (Some(coupon), discount),
         Ok(None) => (None, Money::ZERO),

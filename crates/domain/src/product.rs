@@ -53,6 +53,9 @@ pub struct Variant {
 /// Why nothing of a product can be sold as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotSold {
+    /// It does not exist or is not on sale.
+    #[error("it is not on sale")]
+    UnknownProduct,
     /// It has no such variant on sale.
     #[error("there is no such variant on sale")]
     UnknownVariant,

@@ -48,7 +48,7 @@ impl<E: EntityTrait> Journal<E> {
         let (mut low, mut high) = (0, end);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.from_id(connection, middle).await? {
+            match self.first_from(connection, middle).await? {
                 Some((id, stored)) if stored < at => low = id + 1,
                 Some(_) | None => high = middle,
             }
@@ -63,7 +63,7 @@ impl<E: EntityTrait> Journal<E> {
     }
 
     /// The first row from an id on, and when it was stored.
-    async fn from_id(
+    async fn first_from(
         &self,
         connection: &impl ConnectionTrait,
         id: i64,

@@ -39,7 +39,7 @@ fn an_outcome_is_told_again_as_it_was() {
     let outcomes: [Outcome<ChangeCarts>; 7] = [
         Ok(Some(view)),
         Ok(None),
-        Err(CartRefusal::UnknownProduct(ProductId(7))),
+        Err(CartRefusal::NotSold(sku(None), NotSold::UnknownProduct)),
         Err(CartRefusal::NotSold(sku(Some(3)), NotSold::UnknownVariant)),
         Err(short.into()),
         Err(OutOfStock { sku: sku(None), ..short }.into()),

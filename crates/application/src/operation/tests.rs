@@ -234,10 +234,9 @@ fn every_outcome_is_read_as_it_was_written() {
     ] {
         round_trips::<PlaceOrders>(Err(Refusal {
             unknown_user: false,
-            unknown_products: vec![SHIRT],
             too_large: false,
             coupon,
-            not_sold: vec![(large, NotSold::UnknownVariant)],
+            not_sold: vec![(SHIRT.into(), NotSold::UnknownProduct), (large, NotSold::UnknownVariant)],
             shortages: [SHIRT.into(), large]
                 .map(|sku| OutOfStock { sku, requested: Quantity::new(5).unwrap(), available: 2 })
                 .to_vec(),

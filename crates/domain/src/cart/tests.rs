@@ -1,6 +1,6 @@
 use super::*;
-use crate::VariantId;
 use crate::product::Variant;
+use crate::{ProductId, VariantId};
 
 const SHIRT: ProductId = ProductId(1);
 const SMALL: VariantId = VariantId(7);
@@ -54,7 +54,7 @@ fn the_sum_must_be_in_stock() {
 #[test]
 fn only_what_is_sold_is_added_and_as_it_is_sold() {
     let empty = cart([]);
-    assert_eq!(add(&empty, 1, None), Err(CartRefusal::UnknownProduct(SHIRT)));
+    assert_eq!(add(&empty, 1, None), Err(CartRefusal::NotSold(SHIRT.into(), NotSold::UnknownProduct)));
     let required = CartRefusal::NotSold(SHIRT.into(), NotSold::VariantRequired);
     assert_eq!(add(&empty, 1, Some(&in_variants(5))), Err(required));
     let small = Sku { product: SHIRT, variant: Some(SMALL) };

@@ -150,7 +150,7 @@ async fn only_what_is_sold_and_in_stock_is_put_in(shop: Shop) {
     shop.tamper("UPDATE products SET deleted_at = created_at WHERE id = 3").await;
     for gone in [2, 3, 99] {
         let refused = add(&carts, 1, sku(gone, None), 1).await;
-        assert_eq!(refused, Err(CartRefusal::UnknownProduct(ProductId(gone))));
+        assert_eq!(refused, Err(CartRefusal::NotSold(sku(gone, None), NotSold::UnknownProduct)));
     }
     for (variant, refusal) in [
         (sku(1, Some(41)), NotSold::UnknownVariant),
@@ -370,7 +370,7 @@ async fn a_refused_order_leaves_the_cart_as_it_was(shop: Shop) {
     shop.tamper("UPDATE products SET active = 0 WHERE id = 1").await;
     let refused = order(&orders, ordering(1, None)).await;
     let Err(NotOrdered::Refused { refusal, .. }) = refused else { panic!("{refused:?}") };
-    assert_eq!(refusal.unknown_products, [ProductId(1)]);
+    assert_eq!(refusal.not_sold, [(ProductId(1).into(), NotSold::UnknownProduct)]);
     assert_eq!(shop.store.orders(UserId(1), None, PAGE).await.unwrap().total, 0);
     shop.assert_audit_is_clean().await;
 }

@@ -17,6 +17,7 @@ use jangteo_application::versions::Expected;
 use jangteo_domain::catalogue::{
     AdjustmentKind, ManagedProduct, ProductChanges, ProductDetails, VariantChanges, VariantDetails,
 };
+use jangteo_domain::product::NotSold;
 use jangteo_domain::{ProductId, StoreId, UserId, VariantId};
 
 use crate::support::{Shop, batcher, keyed, money, order, request, unkeyed};
@@ -292,7 +293,7 @@ async fn a_deleted_product_is_not_sold_and_takes_its_pieces_back(shop: Shop) {
     let paid = order(&orders, request(1, &[(1, 2)], None)).await.unwrap().outcome.unwrap().order;
     edit(&edits, update(ProductId(1), Update::Delete)).await.unwrap();
     let refusal = order(&orders, request(1, &[(1, 1)], None)).await.unwrap().outcome.unwrap_err();
-    assert!(refusal.unknown_products.iter().eq([&ProductId(1)]));
+    assert_eq!(refusal.not_sold, [(ProductId(1).into(), NotSold::UnknownProduct)]);
     let stock = shop.batcher(AdjustStock);
     assert_eq!(adjust(&stock, adjustment(ProductId(1), None, 1)).await, Err(AdjustRefusal::Deleted));
     let cancel = Cancel { order: paid, by: UserId(1), administrator: None, reason: None };

@@ -82,7 +82,7 @@ async fn a_refused_order_leaves_no_trace(shop: Shop) {
         (1, true, true)
     );
     let unknown = order(&orders, request(1, &[(99, 1)], None)).await.unwrap().outcome.unwrap_err();
-    assert_eq!(unknown.unknown_products.len(), 1);
+    assert_eq!(unknown.not_sold.len(), 1);
     assert_eq!(shop.store.wallet(UserId(1)).await.unwrap().unwrap().balance, money("1000"));
     assert_eq!(shop.store.orders(UserId(1), None, PageRequest { page: 0, size: 1 }).await.unwrap().total, 0);
     shop.assert_audit_is_clean().await;

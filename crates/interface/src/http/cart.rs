@@ -185,8 +185,9 @@ fn refused(refusal: CartRefusal, scope: &str) -> ApiError {
     };
     let (problem, field, reason) = match refusal {
         CartRefusal::UnknownItem => (Problem::NoSuchCartItem, "id", Reason::UnknownCartItem),
-        CartRefusal::UnknownProduct(id) => {
-            (Problem::NoSuchProduct, product, Reason::Order(OrderFault::UnknownProduct { product: id }))
+        CartRefusal::NotSold(sku, NotSold::UnknownProduct) => {
+            let reason = Reason::Order(OrderFault::UnknownProduct { product: sku.product });
+            (Problem::NoSuchProduct, product, reason)
         }
         CartRefusal::NotSold(sku, NotSold::UnknownVariant) => {
             (Problem::NoSuchProduct, variant, Reason::Order(OrderFault::UnknownVariant { sku }))

@@ -172,11 +172,7 @@ impl OrderNames {
 
     /// A field of the first line for a thing.
     fn field_of(&self, sku: Sku, field: &str) -> String {
-        self.field_of_first(|line| line == sku, field)
-    }
-
-    fn field_of_first(&self, is_it: impl Fn(Sku) -> bool, field: &str) -> String {
-        let line = self.lines.iter().find(|line| is_it(line.0));
+        let line = self.lines.iter().find(|line| line.0 == sku);
         line.map_or_else(|| self.order.to_owned(), |(_, line)| format!("{line}.{field}"))
     }
 }
@@ -189,16 +185,14 @@ pub(super) fn refused(refusal: &Refusal, names: &OrderNames) -> ApiError {
     if refusal.too_large {
         return ApiError::invalid_field(names.order, Reason::Order(OrderFault::TooLarge));
     }
-    let unknown = refusal.unknown_products.iter().map(|&product| {
-        let field = names.field_of_first(|sku| sku.product == product, "productId");
-        Detail::new(field, Reason::Order(OrderFault::UnknownProduct { product }))
-    });
     let not_sold = refusal.not_sold.iter().map(|&(sku, not_sold)| {
-        let fault = match not_sold {
-            NotSold::UnknownVariant => OrderFault::UnknownVariant { sku },
-            NotSold::VariantRequired => OrderFault::VariantRequired { product: sku.product },
+        let product = sku.product;
+        let (field, fault) = match not_sold {
+            NotSold::UnknownProduct => ("productId", OrderFault::UnknownProduct { product }),
+            NotSold::UnknownVariant => ("variantId", OrderFault::UnknownVariant { sku }),
+            NotSold::VariantRequired => ("variantId", OrderFault::VariantRequired { product }),
         };
-        Detail::new(names.field_of(sku, "variantId"), Reason::Order(fault))
+        Detail::new(names.field_of(sku, field), Reason::Order(fault))
     });
     let coupon = refusal.coupon.map(|fault| Detail::new("couponCode", Reason::Coupon(fault)));
     let shortages = refusal
@@ -209,7 +203,7 @@ pub(super) fn refused(refusal: &Refusal, names: &OrderNames) -> ApiError {
         refusal.balance.map(|short| Detail::new(names.order, Reason::Order(OrderFault::Unaffordable(short))));
     let problem = if refusal.names_no_variant() {
         Problem::Invalid
-    } else if !refusal.unknown_products.is_empty() || !refusal.not_sold.is_empty() {
+    } else if !refusal.not_sold.is_empty() {
         Problem::NoSuchProduct
     } else if refusal.coupon.is_some() {
         Problem::CouponInvalid
@@ -218,7 +212,7 @@ pub(super) fn refused(refusal: &Refusal, names: &OrderNames) -> ApiError {
     } else {
         Problem::InsufficientBalance
     };
-    let details = unknown.chain(not_sold).chain(coupon).chain(shortages).chain(balance);
+    let details = not_sold.chain(coupon).chain(shortages).chain(balance);
     ApiError::from(problem).with(details.collect())
 }
 

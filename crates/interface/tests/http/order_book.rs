@@ -25,8 +25,8 @@ async fn administrators_look_through_the_orders_of_everybody(shop: &Shop) {
     Answer::of(shop.cancel(1, &first)).await.expect(200);
     assert_eq!(ids(shop, "").await, [&third, &second, &first].map(Value::clone));
     assert_eq!(ids(shop, "?userId=1").await, [&third, &first].map(Value::clone));
-    assert_eq!(ids(shop, "?status=CANCELLED").await, [first.clone()]);
-    assert_eq!(ids(shop, "?page=1&size=2").await, [first.clone()]);
+    assert_eq!(ids(shop, "?status=CANCELLED").await, std::slice::from_ref(&first));
+    assert_eq!(ids(shop, "?page=1&size=2").await, std::slice::from_ref(&first));
     assert_eq!(ids(shop, "?to=2025-01-01T00:00:00Z").await, Vec::<Value>::new());
     assert_eq!(ids(shop, "?userId=3").await, Vec::<Value>::new());
     let page = Answer::of(shop.managed(&format!("{ORDERS}?userId=2"))).await.expect(200);
