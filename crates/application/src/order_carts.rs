@@ -47,7 +47,7 @@ pub enum NotOrdered {
     /// The order is refused.
     Refused {
         /// For all of these reasons.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
         /// What was to be ordered.
         lines: Vec<CartLine>,
     },
@@ -115,7 +115,7 @@ impl Operation for OrderCarts {
             Err(NotOrdered::NoOrder(NoOrder::Empty)) => Record::Empty,
             Err(NotOrdered::NoOrder(NoOrder::UnknownItems(_))) => return None,
             Err(NotOrdered::Refused { refusal, lines }) => {
-                let refused: Outcome<PlaceOrders> = Err(refusal.clone());
+                let refused: Outcome<PlaceOrders> = Err(Refusal::clone(refusal));
                 PlaceOrders::record(&refused)?;
                 let lines = lines.iter().map(LineRecord::from).collect();
                 Record::Refused { order: place_orders::Record::from(&refused), lines }
@@ -132,7 +132,7 @@ impl Operation for OrderCarts {
         };
         let lines = lines.into_iter().map(CartLine::try_from).collect::<Result<_, _>>()?;
         let order = Outcome::<PlaceOrders>::try_from(order)?;
-        Ok(order.map_err(|refusal| NotOrdered::Refused { refusal, lines }))
+        Ok(order.map_err(|refusal| NotOrdered::Refused { refusal: Box::new(refusal), lines }))
     }
 }
 
@@ -149,7 +149,7 @@ fn sell(
     let verdict = verdicts.into_iter().next().expect("a verdict for the request");
     match verdict {
         Ok(sale) => Ok((sales.enter(sale), lines)),
-        Err(refusal) => Err(NotOrdered::Refused { refusal, lines }),
+        Err(refusal) => Err(NotOrdered::Refused { refusal: Box::new(refusal), lines }),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use jangteo_domain::deferred::{LatePayment, PayRefusal, pay};
 use jangteo_domain::order::{NotPayable, WrongStatus};
 use jangteo_domain::payment::PaymentChange;
@@ -17,6 +18,7 @@ use crate::operation::{Operation, Outcome, Work};
 use crate::outbox::OutboxMessage;
 use crate::placed_orders;
 use crate::snapshot::{Moment, MoneyText, OrderSnapshot, StatusSnapshot, from_json, to_json};
+use crate::trail::{Administrator, TrailEntry, order_changed};
 
 /// Wallet, order, payment, ledger, sales figures and event change together or not at all. An attempt that fails for want
 /// of money is written down with the payment.
@@ -30,6 +32,8 @@ pub struct Pay {
     pub order: Order,
     /// Who asks: the customer or an administrator.
     pub by: UserId,
+    /// The administrator, if it is not the customer who asks.
+    pub administrator: Option<Administrator>,
 }
 
 /// What whoever pays an order gets.
@@ -85,6 +89,10 @@ impl Operation for PayOrders {
         let mut placed = placed_orders::lock(work, &orders).await?;
         let verdicts = pay(&mut placed, orders.iter().map(|order| order.id), work.now);
         store(work, &verdicts).await?;
+        let traces = traces(commands, &verdicts, work.now);
+        if !traces.is_empty() {
+            work.uow.trail().append(&traces).await?;
+        }
         Ok(verdicts.into_iter().map(outcome).collect())
     }
 
@@ -143,6 +151,21 @@ async fn store(
     }
     work.uow.products().post(&movements).await?;
     work.uow.outbox().append(&events).await
+}
+
+/// What administrators paid for customers, for the trail.
+fn traces(
+    commands: &[&Pay],
+    verdicts: &[Result<LatePayment, PayRefusal>],
+    now: DateTime<Utc>,
+) -> Vec<TrailEntry> {
+    let pairs = commands.iter().zip(verdicts);
+    pairs
+        .filter_map(|(command, verdict)| {
+            let (by, paid) = (command.administrator.as_ref()?, verdict.as_ref().ok()?);
+            Some(order_changed(by, PayOrders::NAME, &command.order, &paid.order, now))
+        })
+        .collect()
 }
 
 fn payment_change(verdict: &Result<LatePayment, PayRefusal>) -> Option<&PaymentChange> {

@@ -76,7 +76,7 @@ async fn a_refused_order_writes_nothing() {
     let replies = execute(shop(lines.clone()), [ordering(None)]).await.unwrap();
     let short = OutOfStock { sku: SHIRT.into(), requested: lines[0].quantity, available: 3 };
     let expected = Refusal { shortages: vec![short], ..Refusal::default() };
-    assert_eq!(*refusal(&replies[0]), NotOrdered::Refused { refusal: expected, lines });
+    assert_eq!(*refusal(&replies[0]), NotOrdered::Refused { refusal: Box::new(expected), lines });
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn an_outcome_is_told_again_as_it_was() {
     let receipt = Receipt { left: Vec::new(), ..ordered };
     let small = CartLine { sku: Sku { product: SHIRT, variant: Some(VariantId(3)) }, ..line(9, SHIRT, 4) };
     let short = OutOfStock { sku: small.sku, requested: small.quantity, available: 1 };
-    let refusal = Refusal { shortages: vec![short], ..Refusal::default() };
+    let refusal = Box::new(Refusal { shortages: vec![short], ..Refusal::default() });
     let outcomes: [Outcome<OrderCarts>; 3] = [
         Ok(receipt),
         Err(NotOrdered::NoOrder(NoOrder::Empty)),

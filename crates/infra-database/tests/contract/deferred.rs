@@ -46,7 +46,7 @@ async fn place(shop: &Shop, request: OrderRequest) -> Order {
 }
 
 fn paying(order: &Order) -> Pay {
-    Pay { order: order.clone(), by: order.user }
+    Pay { order: order.clone(), by: order.user, administrator: None }
 }
 
 async fn pay(payments: &Batcher<PayOrders>, order: &Order) -> Reply<PayOrders> {

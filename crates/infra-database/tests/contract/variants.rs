@@ -147,7 +147,7 @@ async fn what_was_sold_before_there_were_variants_is_paid_or_written_off(shop: S
          VALUES (1, 1, 'S', 1000, 0, 1, '2026-11-21 09:00:00', '2026-11-21 09:00:00')",
     )
     .await;
-    let pay = Pay { order: placed[1].clone(), by: UserId(1) };
+    let pay = Pay { order: placed[1].clone(), by: UserId(1), administrator: None };
     assert!(shop.batcher(PayOrders).submit(unkeyed(pay)).await.unwrap().outcome.is_ok());
     shop.assert_audit_is_clean().await;
     let cancels = shop.batcher(CancelOrders);

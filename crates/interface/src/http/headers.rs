@@ -7,7 +7,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use jangteo_application::IdempotencyKey;
 use jangteo_application::trail::Administrator;
-use jangteo_domain::UserId;
+use jangteo_domain::{Order, UserId};
 use utoipa::IntoParams;
 
 use super::error::{ApiError, Problem, Reason};
@@ -80,6 +80,11 @@ impl Origin {
     /// The caller, as an administrator who acts with this request.
     pub(crate) fn administrator(&self, caller: Caller) -> Administrator {
         Administrator { user: caller.user, trace_id: self.0.id() }
+    }
+
+    /// The caller, if it is not the customer who acts on an order.
+    pub(crate) fn administrator_of(&self, caller: Caller, order: &Order) -> Option<Administrator> {
+        (order.user != caller.user).then(|| self.administrator(caller))
     }
 }
 

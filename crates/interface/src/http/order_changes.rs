@@ -131,11 +131,13 @@ impl From<FulfilRefusal> for ApiError {
 pub(crate) async fn pay(
     shop: Data<Shop>,
     caller: Caller,
+    origin: Origin,
     key: Key,
     id: PathId,
 ) -> Result<HttpResponse, ApiError> {
     let order = visible_order(&shop, caller, &id).await?;
-    let command = Pay { order, by: caller.user };
+    let administrator = origin.administrator_of(caller, &order);
+    let command = Pay { order, by: caller.user, administrator };
     let answer = shop.payments.submit(Submission { command, key: key.0 }).await?;
     if let Ok(receipt) = &answer.outcome {
         shop.stock_news.left(&receipt.left);
@@ -193,7 +195,7 @@ pub(crate) async fn cancel(
 ) -> Result<HttpResponse, ApiError> {
     let reason = body.0.map(CancelOrder::parse).transpose()?.flatten();
     let order = visible_order(&shop, caller, &id).await?;
-    let administrator = (order.user != caller.user).then(|| origin.administrator(caller));
+    let administrator = origin.administrator_of(caller, &order);
     let command = Cancel { order, by: caller.user, administrator, reason };
     let answer = shop.cancellations.submit(Submission { command, key: key.0 }).await?;
     if let Ok(refund) = &answer.outcome {

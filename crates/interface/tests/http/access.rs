@@ -234,7 +234,9 @@ fn every_route_has_its_line() {
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let method = method.to_uppercase();
-                if let Some((.., [nobody, ..])) = TABLE.iter().find(|line| (line.0, line.1) == (&method, path)) {
+                if let Some((.., [nobody, ..])) =
+                    TABLE.iter().find(|line| (line.0, line.1) == (&method, path))
+                {
                     let secured = operation["security"].is_array();
                     assert_eq!(secured, *nobody == 401, "what the document says of {method} {path}");
                 }

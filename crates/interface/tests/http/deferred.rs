@@ -112,6 +112,10 @@ async fn only_the_customer_and_administrators_pay_and_see_the_payment(shop: &Sho
     assert_eq!(shop.books().await, before);
     Answer::of(pay(shop, 900, &order).header("X-User-Role", "ADMIN")).await.expect(200);
     assert_eq!(shop.balance(1).await, 94_999.5, "the customer's wallet pays");
+    let trail = Answer::of(shop.managed("/api/v1/admin/changes?subject=order")).await.expect(200);
+    let entry = &trail.body["content"][0];
+    assert_eq!((&entry["action"], &entry["id"]), (&json!("pay-order"), &order), "{entry}");
+    assert_eq!((&entry["before"]["status"], &entry["after"]["status"]), (&json!("PENDING"), &json!("PAID")));
 }
 
 async fn terms_variants_and_ids_that_are_none(shop: &Shop) {
