@@ -64,7 +64,7 @@ const TABLE: &[(&str, &str, &str, [u16; 4])] = &[
     ("POST", "/api/v1/cart/items", r#"{"productId": 1, "qty": 1}"#, [401, 201, 201, 404]),
     ("PATCH", "/api/v1/cart/items/{id}", r#"{"qty": 2}"#, [401, 404, 200, 404]),
     ("DELETE", "/api/v1/cart/items/{id}", "", [401, 404, 204, 404]),
-    ("POST", "/api/v1/cart/order", "", [401, 400, 400, 404]),
+    ("POST", "/api/v1/cart/order", "", [401, 409, 409, 404]),
     ("DELETE", "/api/v1/cart", "", [401, 204, 204, 404]),
     ("GET", "/api/v1/coupons", "", [200, 200, 200, 200]),
     ("GET", "/api/v1/coupons/{code}", "", [200, 200, 200, 200]),
