@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use jangteo_domain::product::StockMovement;
+use jangteo_domain::product::{StockMovement, StockMovementKind};
 use jangteo_domain::{OrderId, ProductId};
 
 use crate::queries::{Direction, PageRequest, ProductList, ProductSort};
@@ -123,6 +123,8 @@ pub struct StockLeft {
     pub product: ProductId,
     /// Pieces left.
     pub stock: i64,
+    /// Whether what left the stock was sold, and what came back had been: what is held is not.
+    pub sold: bool,
     /// When that was decided, and of which order: later ones know better.
     pub decided: (DateTime<Utc>, OrderId),
 }
@@ -131,8 +133,9 @@ impl StockLeft {
     /// What an order's movements left, once for each product.
     pub(crate) fn after(movements: &[StockMovement], order: OrderId) -> Vec<Self> {
         let left = movements.iter().map(|movement| {
-            let product = movement.sku.product;
-            (product, Self { product, stock: movement.stock_after, decided: (movement.at, order) })
+            let (product, stock) = (movement.sku.product, movement.stock_after);
+            let sold = matches!(movement.kind, StockMovementKind::Sale | StockMovementKind::Return { .. });
+            (product, Self { product, stock, sold, decided: (movement.at, order) })
         });
         left.collect::<BTreeMap<_, _>>().into_values().collect()
     }

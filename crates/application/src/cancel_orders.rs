@@ -1,6 +1,6 @@
 //! Cancelling orders that were not shipped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -76,6 +76,7 @@ impl Operation for CancelOrders {
     ) -> Result<Vec<Outcome<Self>>, RepositoryError> {
         let orders: Vec<&Order> = commands.iter().map(|command| &command.order).collect();
         let mut placed = placed_orders::lock(work, &orders).await?;
+        let before = placed.orders.clone();
         let requests =
             commands.iter().map(|command| (command.order.id, Occasion::Asked(command.reason.as_ref())));
         let verdicts = cancel(&mut placed, requests, work.now);
@@ -83,7 +84,7 @@ impl Operation for CancelOrders {
         if !cancelled.is_empty() {
             store(work.uow, &cancelled, work.now).await?;
         }
-        let traces = traces(commands, &verdicts);
+        let traces = traces(commands, &before, &verdicts);
         if !traces.is_empty() {
             work.uow.trail().append(&traces).await?;
         }
@@ -146,13 +147,17 @@ pub(crate) async fn store(
 }
 
 /// What administrators cancelled, for the trail.
-fn traces(commands: &[&Cancel], verdicts: &[Result<Cancellation, CancelRefusal>]) -> Vec<TrailEntry> {
+fn traces(
+    commands: &[&Cancel],
+    before: &BTreeMap<OrderId, Order>,
+    verdicts: &[Result<Cancellation, CancelRefusal>],
+) -> Vec<TrailEntry> {
     let pairs = commands.iter().zip(verdicts);
     pairs
         .filter_map(|(command, verdict)| {
             let (by, cancelled) = (command.administrator.as_ref()?, verdict.as_ref().ok()?);
-            let (before, after) = (&command.order, &cancelled.order);
-            Some(order_changed(by, CancelOrders::NAME, before, after, cancelled.payment.at))
+            let after = &cancelled.order;
+            Some(order_changed(by, CancelOrders::NAME, &before[&after.id], after, cancelled.payment.at))
         })
         .collect()
 }

@@ -153,7 +153,7 @@ async fn store(
     work.uow.outbox().append(&events).await
 }
 
-/// What administrators paid for customers, for the trail.
+/// What administrators paid for customers, and what they tried to, for the trail.
 fn traces(
     commands: &[&Pay],
     verdicts: &[Result<LatePayment, PayRefusal>],
@@ -162,8 +162,14 @@ fn traces(
     let pairs = commands.iter().zip(verdicts);
     pairs
         .filter_map(|(command, verdict)| {
-            let (by, paid) = (command.administrator.as_ref()?, verdict.as_ref().ok()?);
-            Some(order_changed(by, PayOrders::NAME, &command.order, &paid.order, now))
+            let (by, before) = (command.administrator.as_ref()?, &command.order);
+            let after = match verdict {
+                Ok(paid) => &paid.order,
+                // The payment is what changed.
+                Err(PayRefusal::Unaffordable { .. }) => before,
+                Err(PayRefusal::NotPayable(_)) => return None,
+            };
+            Some(order_changed(by, PayOrders::NAME, before, after, now))
         })
         .collect()
 }

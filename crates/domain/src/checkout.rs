@@ -49,7 +49,7 @@ pub struct Sale {
 pub struct Refusal {
     /// The customer does not exist; nothing else was looked at.
     pub unknown_user: bool,
-    /// What is not sold, or not as it was asked for.
+    /// What is not sold, or not as it was asked for, by the reason.
     pub not_sold: Vec<(Sku, NotSold)>,
     /// The price passes what can be counted.
     pub too_large: bool,
@@ -150,6 +150,7 @@ fn quote(counter: &Counter, request: &OrderRequest, now: DateTime<Utc>) -> Resul
     if priced && request.terms == Terms::Immediate {
         refusal.balance = wallet.covers(paid).err();
     }
+    refusal.not_sold.sort_by_key(|(_, not_sold)| *not_sold);
     match refusal == Refusal::default() {
         true => Ok(Quote { lines, total, discount, paid, coupon }),
         false => Err(refusal),

@@ -212,6 +212,10 @@ impl Coupon {
     /// # Errors
     /// [`ClaimRefusal::NotStarted`] or [`ClaimRefusal::Ended`].
     pub fn check_window(&self, now: DateTime<Utc>) -> Result<(), ClaimRefusal> {
+        // Whoever retired it did so before this is decided, whatever the clock had said.
+        if let Some(retired_at) = self.retired_at {
+            return Err(ClaimRefusal::Ended(retired_at));
+        }
         let window = self.claim_window();
         if now < window.start {
             return Err(ClaimRefusal::NotStarted(window.start));

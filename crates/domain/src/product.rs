@@ -51,7 +51,7 @@ pub struct Variant {
 }
 
 /// Why nothing of a product can be sold as it was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum NotSold {
     /// It does not exist or is not on sale.
     #[error("it is not on sale")]

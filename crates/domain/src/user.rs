@@ -104,7 +104,9 @@ impl FromStr for Email {
 
     /// Checks the shape `local@domain.tld` only: whether an address exists is known by writing to it.
     fn from_str(text: &str) -> Result<Self, ProfileError> {
-        let text = trimmed(text, 254)?;
+        // Some letters have a longer form in lower case.
+        let lower = trimmed(text, 254)?.to_lowercase();
+        let text = trimmed(&lower, 254)?;
         let well_formed = text.split_once('@').is_some_and(|(local, domain)| {
             let labels: Vec<&str> = domain.split('.').collect();
             !local.is_empty()
@@ -113,7 +115,7 @@ impl FromStr for Email {
                 && labels.len() > 1
                 && labels.iter().all(|label| !label.is_empty())
         });
-        if well_formed { Ok(Self(text.to_lowercase())) } else { Err(ProfileError::Malformed) }
+        if well_formed { Ok(Self(lower)) } else { Err(ProfileError::Malformed) }
     }
 }
 
@@ -271,6 +273,8 @@ mod tests {
         {
             assert_eq!(text.parse::<Email>(), Err(ProfileError::Malformed), "{text}");
         }
+        let grows = format!("{}@example.com", "İ".repeat(200));
+        assert_eq!(grows.parse::<Email>(), Err(ProfileError::TooLong(254)));
         assert_eq!("   ".parse::<UserName>(), Err(ProfileError::Empty));
         assert_eq!("x".repeat(101).parse::<UserName>(), Err(ProfileError::TooLong(100)));
         assert_eq!("call me".parse::<Phone>(), Err(ProfileError::Malformed));

@@ -190,7 +190,8 @@ fn number(backend: DbBackend, question: &SalesQuestion, moment: &str) -> String 
         DbBackend::MySql => {
             format!("(TIMESTAMPDIFF(SECOND, '1970-01-01', {moment}) + {ahead}) DIV {seconds}")
         }
-        _ => format!("(unixepoch({moment}) + {ahead}) / {seconds}"),
+        // Whole seconds: unixepoch() rounds what is behind them.
+        _ => format!("(unixepoch(substr({moment}, 1, 19)) + {ahead}) / {seconds}"),
     }
 }
 

@@ -154,7 +154,9 @@ impl Transaction {
                 (id, Product { id, name, price, stock, variants })
             }));
         }
-        let variants: BTreeSet<i64> = skus.iter().filter_map(|sku| Some(sku.variant?.0)).collect();
+        let with_variants = |sku: &&Sku| found.get(&sku.product).is_some_and(|of| of.variants.is_some());
+        let variants: BTreeSet<i64> =
+            skus.iter().filter(with_variants).filter_map(|sku| Some(sku.variant?.0)).collect();
         for list in padded(variants) {
             add_variants(transaction, among_variants, list, &mut found).await?;
         }

@@ -78,8 +78,10 @@ impl CachedCatalogue {
             if let Some((left, at)) = self.sold.get(&product.id)
                 && at > made_at
             {
-                // More than there was came back with orders that were cancelled.
-                product.sales_volume = (product.sales_volume + product.stock - left.stock).max(0);
+                if left.sold {
+                    // More than there was came back with orders that were cancelled.
+                    product.sales_volume = (product.sales_volume + product.stock - left.stock).max(0);
+                }
                 product.stock = left.stock;
             }
         }
@@ -200,7 +202,7 @@ mod tests {
 
     fn left(product: i64, stock: i64) -> StockLeft {
         let decided = (DateTime::UNIX_EPOCH, OrderId(product));
-        StockLeft { product: ProductId(product), stock, decided }
+        StockLeft { product: ProductId(product), stock, sold: true, decided }
     }
 
     #[test]

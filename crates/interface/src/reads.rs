@@ -32,6 +32,7 @@ use jangteo_domain::{
 };
 use jangteo_infra_database::Store;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 /// How often a read is tried: once for each connection there may be, within reason.
 const ATTEMPTS: u32 = 16;
@@ -42,12 +43,17 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 pub(crate) struct Reads {
     store: Store,
     home: Handle,
+    /// Administrators' questions about all there is take seconds, and the connections are the customers'.
+    seconds: Semaphore,
 }
+
+/// How many of those are answered at a time.
+const LONG_READS: usize = 2;
 
 impl Reads {
     /// Has everything read on the current runtime.
     pub(crate) fn here(store: Store) -> Self {
-        Self { store, home: Handle::current() }
+        Self { store, home: Handle::current(), seconds: Semaphore::new(LONG_READS) }
     }
 
     /// A panic is the failure of this one read. A read that meets a lost connection is tried again: when the database
@@ -254,6 +260,7 @@ impl Readiness for Reads {
 #[async_trait]
 impl Audit for Reads {
     async fn audit(&self) -> Result<AuditReport, RepositoryError> {
+        let _turn = self.seconds.acquire().await;
         self.at_home(|store| async move { store.audit().await }).await
     }
 }
@@ -265,6 +272,7 @@ impl OrderBook for Reads {
     }
 
     async fn sales(&self, question: SalesQuestion) -> Result<Vec<SalesOfPeriod>, RepositoryError> {
+        let _turn = self.seconds.acquire().await;
         self.at_home(move |store| async move { store.sales(question).await }).await
     }
 }

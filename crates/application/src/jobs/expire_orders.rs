@@ -44,6 +44,7 @@ impl Job for ExpireOrders {
         if !cancelled.is_empty() {
             store(uow, &cancelled, now).await?;
         }
-        Ok(overdue.len())
+        // Those that are left alone are not looked at again before the next run.
+        Ok(cancelled.len())
     }
 }

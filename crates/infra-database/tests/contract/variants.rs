@@ -120,6 +120,15 @@ async fn a_retry_of_an_order_with_variants_gets_the_same_answer(shop: Shop) {
         assert!(again.replayed && !first.replayed);
         assert_eq!(crate::support::told(&first), crate::support::told(&again));
     }
+    // Two that are not sold, for different reasons, the second of which comes first.
+    let lines = [(1, Some(99)), (404, None), (1, Some(98)), (405, Some(1))].map(|(product, variant)| {
+        let sku = Sku { product: ProductId(product), variant: variant.map(VariantId) };
+        (sku, Quantity::new(1).unwrap())
+    });
+    let unknown = || OrderRequest::new(UserId(1), lines, None).unwrap();
+    let first = orders.submit(keyed(unknown(), "o")).await.unwrap();
+    let again = orders.submit(keyed(unknown(), "o")).await.unwrap();
+    assert_eq!(crate::support::told(&first), crate::support::told(&again));
     let other = orders.submit(keyed(asking(1, &[(SMALL, 2)]), "k")).await;
     assert!(other.is_err(), "another variant is another request");
     // Nothing could be made of it, so its key is free.

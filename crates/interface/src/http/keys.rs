@@ -86,24 +86,27 @@ pub(crate) async fn decided(
     if decided.is_empty() {
         return Err(Problem::NoSuchKey.into());
     }
-    let operations = decided.into_iter().map(|decided| body(&shop, &request, decided));
+    let operations = decided.into_iter().filter_map(|decided| body(&shop, &request, decided).transpose());
     let operations = operations.collect::<Result<_, _>>()?;
     Ok(ok(&KeyBody { key: key.as_str().to_owned(), operations }))
 }
 
-fn body(shop: &Shop, request: &HttpRequest, decided: DecidedRequest) -> Result<DecidedBody, ApiError> {
+/// Nothing of what nobody decides here: another version of the shop may be there at the same time.
+fn body(
+    shop: &Shop,
+    request: &HttpRequest,
+    decided: DecidedRequest,
+) -> Result<Option<DecidedBody>, ApiError> {
     let DecidedRequest { operation, outcome, at } = decided;
     let unreadable = |cause: String| ApiError::from(Problem::Internal).because(cause);
-    let replayed = shop.replays.replay(&operation, &outcome);
-    // One of another version of the shop, which is there at the same time.
-    let replayed = replayed.ok_or_else(|| unreadable(format!("nobody decides {operation} here")))?;
+    let Some(replayed) = shop.replays.replay(&operation, &outcome) else { return Ok(None) };
     let answer = match replayed.map_err(|error| unreadable(error.to_string()))? {
         Ok(answer) => answer,
         Err(refusal) => refusal.answer(&failure(shop, request)),
     };
     let status = answer.status();
     let body = json_of(status, answer).map_err(|error| unreadable(error.to_string()))?;
-    Ok(DecidedBody { operation, decided_at: Moment(at), status: status.as_u16(), body })
+    Ok(Some(DecidedBody { operation, decided_at: Moment(at), status: status.as_u16(), body }))
 }
 
 fn failure<'a>(shop: &Shop, request: &'a HttpRequest) -> Failure<'a> {

@@ -478,12 +478,16 @@ pub(crate) async fn list(
     ),
 )]
 pub(crate) async fn order(shop: Data<Shop>, caller: Caller, id: PathId) -> Result<HttpResponse, ApiError> {
-    let order = visible_order(&shop, caller, &id).await?;
-    // Who has left has no orders any more. Administrators need not be customers.
+    Ok(ok(&OrderBody::from(shown_order(&shop, caller, &id).await?)))
+}
+
+/// An order to be shown. Who has left has no orders any more; administrators need not be customers.
+pub(super) async fn shown_order(shop: &Shop, caller: Caller, id: &PathId) -> Result<Order, ApiError> {
+    let order = visible_order(shop, caller, id).await?;
     if !caller.is_admin {
-        must_exist(&shop, caller.user).await?;
+        must_exist(shop, caller.user).await?;
     }
-    Ok(ok(&OrderBody::from(order)))
+    Ok(order)
 }
 
 /// An order that the caller may see.

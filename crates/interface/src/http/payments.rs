@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 use super::error::{ApiError, Problem};
 use super::exact::{Moment, MoneyJson};
 use super::headers::{Caller, CallerHeaders};
-use super::orders::visible_order;
+use super::orders::shown_order;
 use super::parameters::PathId;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -124,7 +124,7 @@ fn status_name(status: PaymentStatus) -> &'static str {
     ),
 )]
 pub(crate) async fn payment(shop: Data<Shop>, caller: Caller, id: PathId) -> Result<HttpResponse, ApiError> {
-    let order = visible_order(&shop, caller, &id).await?;
+    let order = shown_order(&shop, caller, &id).await?;
     let payment = shop.customers.payment(order.id).await?;
     let payment = payment.ok_or(Problem::NoSuchOrder)?;
     Ok(ok(&PaymentBody::from(payment)))

@@ -34,7 +34,7 @@ fn written(write: impl FnOnce(&mut Writer<Vec<u8>>) -> csv::Result<()>) -> Bytes
 /// A text that somebody wrote. Spreadsheets would take one that begins like this for a formula, which may do anything: an
 /// apostrophe tells them not to.
 fn text(text: &str) -> String {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    match text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r']) {
         true => format!("'{text}"),
         false => text.to_owned(),
     }

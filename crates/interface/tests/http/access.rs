@@ -36,7 +36,7 @@ const TABLE: &[(&str, &str, &str, [u16; 4])] = &[
     ("GET", "/api/v1/admin/coupons", "", [401, 403, 403, 200]),
     ("POST", "/api/v1/admin/coupons", "{}", [401, 403, 403, 400]),
     ("GET", "/api/v1/admin/coupons/{id}", "", [401, 403, 403, 200]),
-    ("PATCH", "/api/v1/admin/coupons/{id}", "{}", [401, 403, 403, 400]),
+    ("PATCH", "/api/v1/admin/coupons/{id}", "{}", [401, 403, 403, 200]),
     ("DELETE", "/api/v1/admin/coupons/{id}", "", [401, 403, 403, 204]),
     ("GET", "/api/v1/admin/ledger.csv", "", [401, 403, 403, 200]),
     ("GET", "/api/v1/admin/orders", "", [401, 403, 403, 200]),
@@ -44,12 +44,12 @@ const TABLE: &[(&str, &str, &str, [u16; 4])] = &[
     ("GET", "/api/v1/admin/products", "", [401, 403, 403, 200]),
     ("POST", "/api/v1/admin/products", "{}", [401, 403, 403, 400]),
     ("GET", "/api/v1/admin/products/{id}", "", [401, 403, 403, 200]),
-    ("PATCH", "/api/v1/admin/products/{id}", "{}", [401, 403, 403, 400]),
+    ("PATCH", "/api/v1/admin/products/{id}", "{}", [401, 403, 403, 200]),
     ("PUT", "/api/v1/admin/products/{id}/images", "{}", [401, 403, 403, 400]),
     ("POST", "/api/v1/admin/products/{id}/stock", "{}", [401, 403, 403, 400]),
     ("GET", "/api/v1/admin/products/{id}/stock-movements", "", [401, 403, 403, 200]),
     ("POST", "/api/v1/admin/products/{id}/variants", "{}", [401, 403, 403, 400]),
-    ("PATCH", "/api/v1/admin/products/{id}/variants/{variantId}", "{}", [401, 403, 403, 400]),
+    ("PATCH", "/api/v1/admin/products/{id}/variants/{variantId}", "{}", [401, 403, 403, 404]),
     ("DELETE", "/api/v1/admin/products/{id}", "", [401, 403, 403, 204]),
     ("GET", "/api/v1/admin/sales", "", [401, 403, 403, 200]),
     ("GET", "/api/v1/admin/stores", "", [401, 403, 403, 200]),
@@ -194,6 +194,7 @@ async fn everybody_tries_everything(shop: &Shop, authentication: Authentication)
             );
         }
     }
+    assert!(surprises.is_empty(), "{}", surprises.join("\n"));
 }
 
 /// There must be pieces for everybody.
