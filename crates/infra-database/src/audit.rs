@@ -15,7 +15,7 @@ struct Rule {
     query: &'static str,
 }
 
-const RULES: [Rule; 31] = [
+const RULES: [Rule; 32] = [
     Rule {
         rule: "a wallet is the sum of its ledger entries",
         what: "wallet of user",
@@ -156,6 +156,18 @@ const RULES: [Rule; 31] = [
                 CASE WHEN p.status = 'CANCELLED' THEN 1 ELSE 0 END AS found FROM payments p \
                 JOIN orders o ON o.id = p.order_id WHERE (o.status = 'CANCELLED' AND p.status = 'COMPLETED') \
                 OR (o.status <> 'CANCELLED' AND p.status = 'CANCELLED')",
+    },
+    // Sales figures are taken back from the hour of this moment.
+    Rule {
+        rule: "an order was paid when its payment was, and stands where that was made",
+        what: "order",
+        query: "SELECT o.id AS id, 1 AS expected, 0 AS found FROM orders o JOIN payments p ON p.order_id = o.id \
+                WHERE (CASE WHEN o.paid_at IS NULL THEN 1 ELSE 0 END) <> (CASE WHEN p.paid_at IS NULL THEN 1 ELSE 0 END) \
+                OR o.paid_at <> p.paid_at \
+                OR (o.paid_at IS NULL AND o.status IN ('PAID', 'SHIPPING', 'DELIVERED')) \
+                OR (o.paid_at IS NOT NULL AND o.status = 'PENDING') \
+                OR (o.status = 'CANCELLED' \
+                AND p.status <> (CASE WHEN o.paid_at IS NULL THEN 'FAILED' ELSE 'CANCELLED' END))",
     },
     Rule {
         rule: "an order that waits has a payment that was not made",

@@ -100,6 +100,7 @@ const TAMPERINGS: [(&str, &[&str]); 31] = [
             "each line of an order that stands took its pieces out of the stock",
             "what was paid and not refunded is what the ledger took",
             REFUNDED,
+            STANDS,
             "a used coupon is used by one order, and an order's coupon is used",
         ],
     ),
@@ -163,6 +164,7 @@ const TAMPERINGS: [(&str, &[&str]); 31] = [
     ),
 ];
 
+const STANDS: &str = "an order was paid when its payment was, and stands where that was made";
 const MOVED: &str = "the stock of a variant is what its movements come to";
 const SUMMED: &str = "the stock of a product with variants is the sum of theirs";
 const HELD: &str = "pieces are held for orders that wait to be paid, and for no others";
@@ -171,7 +173,7 @@ const UNPAID: &str = "an order that waits has a payment that was not made";
 const TAKEN: &str = "each line of an order that stands took its pieces out of the stock";
 
 /// What is done to an order that waits and to variants, what undoes it, and the rules that it breaks.
-const HOLDUPS: [(&str, &str, &[&str]); 8] = [
+const HOLDUPS: [(&str, &str, &[&str]); 9] = [
     (
         "UPDATE variants SET stock = stock + 1 WHERE id = 1",
         "UPDATE variants SET stock = stock - 1 WHERE id = 1",
@@ -207,7 +209,12 @@ const HOLDUPS: [(&str, &str, &[&str]); 8] = [
         "UPDATE payments SET status = 'PENDING' WHERE status = 'CANCELLED'",
         &[REFUNDED, UNPAID, PAYMENT_HISTORY],
     ),
-    ("UPDATE orders SET status = 'CANCELLED'", "UPDATE orders SET status = 'PENDING'", &[TAKEN, HELD, WAITS]),
+    (
+        "UPDATE orders SET status = 'CANCELLED'",
+        "UPDATE orders SET status = 'PENDING'",
+        &[TAKEN, HELD, WAITS, STANDS],
+    ),
+    ("UPDATE orders SET paid_at = created_at", "UPDATE orders SET paid_at = NULL", &[STANDS]),
 ];
 
 async fn orders_that_wait_and_variants_are_followed_too(shop: Shop) {

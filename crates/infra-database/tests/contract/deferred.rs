@@ -180,11 +180,14 @@ async fn a_payment_that_fails_is_noted_and_may_be_tried_again(shop: Shop) {
     assert_eq!(payment.failure_reason.as_deref(), Some("INSUFFICIENT_BALANCE"));
     assert_eq!(shop.store.order(waiting.id).await.unwrap(), Some(waiting.clone()));
     shop.assert_audit_is_clean().await;
+    // A batch of its own, which changes nothing but the history.
+    assert!(pay(&payments, &waiting).await.unwrap().outcome.is_err());
     assert!(charge(&charges, 1, "10").await.unwrap().outcome.is_ok());
     let receipt = pay(&payments, &waiting).await.unwrap().outcome.unwrap();
     assert_eq!(receipt.balance, money("0"));
     let failed = (PaymentStatus::Failed, Some("INSUFFICIENT_BALANCE".to_owned()));
-    assert_eq!(steps(&shop, &waiting).await, [failed.clone(), failed, (PaymentStatus::Completed, None)]);
+    let steps = steps(&shop, &waiting).await;
+    assert_eq!(steps, [failed.clone(), failed.clone(), failed, (PaymentStatus::Completed, None)]);
     assert_eq!(shop.store.payment(waiting.id).await.unwrap().unwrap().failure_reason, None);
     shop.assert_audit_is_clean().await;
 }

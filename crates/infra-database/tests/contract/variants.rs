@@ -2,10 +2,15 @@
 
 use chrono::TimeDelta;
 use futures::future::{join, join_all};
+use jangteo_application::adjust_stock::{Adjust, AdjustStock};
 use jangteo_application::cancel_orders::{Cancel, CancelOrders};
+use jangteo_application::edit_products::{Edit, EditProduct, EditProducts, Update};
 use jangteo_application::pay_orders::{Pay, PayOrders};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::queries::CustomerQueries;
+use jangteo_application::trail::Administrator;
+use jangteo_application::versions::Expected;
+use jangteo_domain::catalogue::{AdjustmentKind, VariantChanges};
 use jangteo_domain::order::Terms;
 use jangteo_domain::product::NotSold;
 use jangteo_domain::{Order, OrderRequest, ProductId, Quantity, Sku, UserId, VariantId};
@@ -18,6 +23,7 @@ crate::on_both_databases! {
     a_variant_that_is_not_active_is_returned_and_not_sold
     buyers_of_variants_race_for_the_last_pieces_and_sell_each_once
     a_retry_of_an_order_with_variants_gets_the_same_answer
+    variants_change_while_they_are_ordered_paid_and_cancelled
     what_was_sold_before_there_were_variants_is_paid_or_written_off
 }
 
@@ -167,4 +173,61 @@ async fn what_was_sold_before_there_were_variants_is_paid_or_written_off(shop: S
     assert_eq!(shop.count("SELECT stock FROM products").await, 0);
     let written_off = "SELECT COUNT(*) FROM stock_movements WHERE kind = 'ADJUST' AND reason IS NOT NULL";
     assert_eq!(shop.count(written_off).await, 3);
+}
+
+/// Prices, activity and stock of variants, and whether the product is there at all, against orders at once and later.
+async fn variants_change_while_they_are_ordered_paid_and_cancelled(shop: Shop) {
+    let shop = shop.stocked(40, 2, 10, 1).await.with_variants().await;
+    let other = shop.second_instance().await;
+    let (orders, payments) = (shop.batcher(PlaceOrders), batcher(&other, PayOrders));
+    let cancels = batcher(&other, CancelOrders);
+    let (edits, stock) = (batcher(&other, EditProducts), shop.batcher(AdjustStock));
+    let later = Terms::Deferred { hold: TimeDelta::minutes(15) };
+    let buying = join_all((1..=40).map(async |user: i64| {
+        for round in 0..3 {
+            let wanted = asking(user, &[(1 + (user + round) % 2, 1)]);
+            let wanted = if round % 2 == 0 { wanted.on(later) } else { wanted };
+            let Ok(receipt) = order(&orders, wanted).await.unwrap().outcome else { continue };
+            let order = receipt.order;
+            if round == 0 {
+                let pay = Pay { order: order.clone(), by: order.user, administrator: None };
+                payments.submit(unkeyed(pay)).await.unwrap().outcome.unwrap();
+            }
+            cancels.submit(unkeyed(cancelling(&order))).await.unwrap().outcome.unwrap();
+        }
+    }));
+    let editing = async {
+        for round in 0..12_i64 {
+            let variant = VariantId(1 + round % 2);
+            let changes = VariantChanges {
+                price: Some(money(&(5 + round).to_string())),
+                active: Some(round % 3 != 0),
+                ..VariantChanges::default()
+            };
+            let update = Update::Variant(variant, changes);
+            let edit = Edit::Update { product: ProductId(1), expected: Expected::Any, update };
+            edits.submit(unkeyed(EditProduct { by: administrator(), edit })).await.unwrap().outcome.unwrap();
+            let adjust = Adjust {
+                by: administrator(),
+                product: ProductId(1),
+                variant: Some(variant),
+                kind: AdjustmentKind::Adjust,
+                quantity: if round % 2 == 0 { 2 } else { -1 },
+                reason: "counted".parse().unwrap(),
+            };
+            // It may be sold out.
+            stock.submit(unkeyed(adjust)).await.unwrap().outcome.ok();
+        }
+        let edit = Edit::Update { product: ProductId(1), expected: Expected::Any, update: Update::Delete };
+        edits.submit(unkeyed(EditProduct { by: administrator(), edit })).await.unwrap().outcome.unwrap();
+    };
+    join(buying, editing).await;
+    let (small, large, product) = stocks(&shop).await;
+    assert_eq!(small + large, product);
+    assert_eq!(shop.count("SELECT sales_volume FROM products WHERE id = 1").await, 0, "all were cancelled");
+    shop.assert_audit_is_clean().await;
+}
+
+fn administrator() -> Administrator {
+    Administrator { user: UserId(900), trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned() }
 }
