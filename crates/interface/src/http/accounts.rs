@@ -131,7 +131,6 @@ impl FromQuery for ListParameters {
     params(CallerHeaders, BeginningParameter, PageParameters),
     responses(
         (status = 200, description = "A page of customers.", body = PageBody<AccountBody>),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
     ),
 )]
 pub(crate) async fn list(
@@ -155,7 +154,6 @@ pub(crate) async fn list(
     params(CallerHeaders, ("id" = i64, Path, description = "The customer.", minimum = 1)),
     responses(
         (status = 200, description = "The customer.", body = AccountBody, headers(("ETag" = String, description = "The version, in quotes."))),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such user."),
     ),
 )]
@@ -176,10 +174,8 @@ pub(crate) async fn account(shop: Data<Shop>, _: Admin, id: PathId) -> Result<Ht
     request_body = ChangeUser,
     responses(
         (status = 200, description = "The customer, changed.", body = AccountBody, headers(("ETag" = String, description = "The version, in quotes."))),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such user."),
         (status = 409, description = "`CONFLICT`: the e-mail address is taken, or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else was faster."),
     ),
 )]
 pub(crate) async fn change(
@@ -206,10 +202,8 @@ pub(crate) async fn change(
     params(CallerHeaders, KeyHeader, IfMatchHeader, ("id" = i64, Path, description = "The customer.", minimum = 1)),
     responses(
         (status = 204, description = "The customer is gone."),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such user."),
         (status = 409, description = "`CONFLICT`: there is money in the wallet, or orders are open, or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else was faster."),
     ),
 )]
 pub(crate) async fn close(

@@ -166,7 +166,6 @@ impl From<SettledTerm> for Detail {
     params(CallerHeaders, PageParameters),
     responses(
         (status = 200, description = "A page of coupons.", body = PageBody<AdminCouponBody>),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
     ),
 )]
 pub(crate) async fn list(
@@ -195,7 +194,6 @@ pub(crate) async fn list(
             headers(("ETag" = String, description = "Its version, for `If-Match`.")),
             body = AdminCouponBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such coupon."),
     ),
 )]
@@ -224,7 +222,6 @@ pub(crate) async fn coupon(shop: Data<Shop>, _: Admin, id: PathId) -> Result<Htt
             ),
             body = AdminCouponBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 409, description = "`CONFLICT`: the code is taken (`CODE_TAKEN`), or the key was used for another request."),
     ),
 )]
@@ -262,10 +259,8 @@ pub(crate) async fn create(
             headers(("ETag" = String, description = "Its version from now on.")),
             body = AdminCouponBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such coupon."),
         (status = 409, description = "`CONFLICT`: coupons were issued, so that a term cannot change (`COUPON_ISSUED`) or there cannot be so few (`BELOW_ISSUED`), the coupon is retired (`RETIRED`), the code is taken (`CODE_TAKEN`), or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else has changed it meanwhile."),
     ),
 )]
 pub(crate) async fn change(
@@ -298,10 +293,8 @@ pub(crate) async fn change(
     ),
     responses(
         (status = 204, description = "It is retired."),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such coupon."),
         (status = 409, description = "`CONFLICT`: it was retired before (`RETIRED`), or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else has changed it meanwhile."),
     ),
 )]
 pub(crate) async fn retire(

@@ -68,7 +68,6 @@ impl From<Order> for CustomerOrderBody {
     params(CallerHeaders, SpanParameters, StatusParameter, UserParameter, PageParameters),
     responses(
         (status = 200, description = "A page of orders.", body = PageBody<CustomerOrderBody>),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such user."),
     ),
 )]

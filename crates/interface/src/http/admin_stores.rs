@@ -127,7 +127,6 @@ impl From<StoreRefusal> for ApiError {
                 "totalPages": 1,
             }),
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
     ),
 )]
 pub(crate) async fn list(
@@ -155,7 +154,6 @@ pub(crate) async fn list(
             headers(("ETag" = String, description = "Its version, for `If-Match`.")),
             body = AdminStoreBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such store."),
     ),
 )]
@@ -193,7 +191,6 @@ pub(crate) async fn store(shop: Data<Shop>, _: Admin, id: PathId) -> Result<Http
                 "version": 1,
             }),
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 409, description = "`CONFLICT`: the name is taken, perhaps by a store that was deleted (`NAME_TAKEN`), or the key was used for another request."),
     ),
 )]
@@ -229,10 +226,8 @@ pub(crate) async fn create(
             headers(("ETag" = String, description = "Its version from now on.")),
             body = AdminStoreBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such store."),
         (status = 409, description = "`CONFLICT`: the name is taken (`NAME_TAKEN`), the store was deleted (`DELETED`), or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else has changed it meanwhile."),
     ),
 )]
 pub(crate) async fn change(
@@ -263,10 +258,8 @@ pub(crate) async fn change(
     ),
     responses(
         (status = 204, description = "It is deleted."),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such store."),
         (status = 409, description = "`CONFLICT`: it has products (`HAS_PRODUCTS`), was deleted before (`DELETED`), or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else has changed it meanwhile."),
     ),
 )]
 pub(crate) async fn delete(

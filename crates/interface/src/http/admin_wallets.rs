@@ -87,7 +87,6 @@ impl From<AdjustRefusal> for ApiError {
     params(CallerHeaders, ("userId" = i64, Path, description = "The customer.", minimum = 1)),
     responses(
         (status = 200, description = "The wallet.", body = WalletBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such user."),
     ),
 )]
@@ -107,7 +106,6 @@ pub(crate) async fn wallet(shop: Data<Shop>, _: Admin, user: PathId) -> Result<H
     params(CallerHeaders, ("userId" = i64, Path, description = "The customer.", minimum = 1), PageParameters),
     responses(
         (status = 200, description = "A page of movements.", body = PageBody<LedgerBody>),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such user."),
     ),
 )]
@@ -138,7 +136,6 @@ pub(crate) async fn ledger(
     request_body = AdjustWallet,
     responses(
         (status = 200, description = "The wallet, corrected.", body = WalletBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such user."),
         (status = 409, description = "`INSUFFICIENT_BALANCE`: more was to be taken than there is. `BALANCE_LIMIT_EXCEEDED`: the balance would pass what can be counted. `CONFLICT`: the key was used for another request."),
     ),

@@ -57,7 +57,6 @@ impl From<AuditReport> for AuditBody {
     params(CallerHeaders),
     responses(
         (status = 200, description = "What was found.", body = AuditBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
     ),
 )]
 pub(crate) async fn audit(shop: Data<Shop>, caller: Caller) -> Result<HttpResponse, ApiError> {

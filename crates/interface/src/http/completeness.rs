@@ -102,7 +102,6 @@ impl From<Backlog> for BacklogBody {
     params(CallerHeaders, PeriodParameters),
     responses(
         (status = 200, description = "The figures.", body = SummaryBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
     ),
 )]
 pub(crate) async fn summary(
@@ -194,7 +193,6 @@ impl FromQuery for OrdersParameters {
                 "totalPages": 1,
             }),
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
     ),
 )]
 pub(crate) async fn orders(

@@ -172,6 +172,12 @@ fn add_errors(path: &str, operation: &mut Operation) {
         // What that means, `security` says.
         errors.push(("401", security::UNAUTHORIZED));
     }
+    if path.starts_with("/api/v1/admin/") {
+        errors.push(("403", "`FORBIDDEN`: the caller is not an administrator."));
+    }
+    if has("If-Match") {
+        errors.push(("412", "`PRECONDITION_FAILED`: somebody else has changed it meanwhile."));
+    }
     if operation.request_body.is_some() {
         errors.push(("413", "`PAYLOAD_TOO_LARGE`: the body is too large."));
         errors.push(("415", "`UNSUPPORTED_MEDIA_TYPE`: the body must be `application/json`."));

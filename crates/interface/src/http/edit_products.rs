@@ -222,7 +222,6 @@ impl SetImages {
             ),
             body = ManagedProductBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such store."),
         (status = 409, description = "`CONFLICT`: these are more pieces than can be kept, or the key was used for another request."),
     ),
@@ -259,10 +258,8 @@ pub(crate) async fn create(
             headers(("ETag" = String, description = "Its version, in quotes.")),
             body = ManagedProductBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such product, or no such store."),
         (status = 409, description = "`CONFLICT`: the product was deleted, its price is that of its variants, or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else has changed it."),
     ),
 )]
 pub(crate) async fn change(
@@ -294,10 +291,8 @@ pub(crate) async fn change(
     ),
     responses(
         (status = 204, description = "It is deleted."),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such product."),
         (status = 409, description = "`CONFLICT`: it was deleted before, or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else has changed it."),
     ),
 )]
 pub(crate) async fn delete(
@@ -332,10 +327,8 @@ pub(crate) async fn delete(
             headers(("ETag" = String, description = "Its version, in quotes.")),
             body = ManagedProductBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such product."),
         (status = 409, description = "`CONFLICT`: the product was deleted, or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else has changed it."),
     ),
 )]
 pub(crate) async fn set_images(

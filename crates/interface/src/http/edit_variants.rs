@@ -88,10 +88,8 @@ impl ChangeVariant {
             ),
             body = ManagedVariantBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such product."),
         (status = 409, description = "`CONFLICT`: the product has pieces of its own (`HAS_STOCK`), another variant has the name (`NAME_TAKEN`), it has 100 variants, it was deleted, or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else has changed the product."),
     ),
 )]
 pub(crate) async fn add(
@@ -132,10 +130,8 @@ pub(crate) async fn add(
             headers(("ETag" = String, description = "The version of the product, in quotes.")),
             body = ManagedVariantBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such product, or it has no such variant."),
         (status = 409, description = "`CONFLICT`: another variant has the name (`NAME_TAKEN`), the product was deleted, or the key was used for another request."),
-        (status = 412, description = "`PRECONDITION_FAILED`: somebody else has changed the product."),
     ),
 )]
 pub(crate) async fn change(
@@ -254,7 +250,6 @@ pub(crate) struct StockBody {
     request_body = AdjustProductStock,
     responses(
         (status = 200, description = "What there is since.", body = StockBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such product, or it has no such variant."),
         (status = 409, description = "`OUT_OF_STOCK`: fewer pieces are left than are to be taken out. `CONFLICT`: there would be more pieces than can be kept, the product was deleted, or the key was used for another request."),
     ),

@@ -81,7 +81,6 @@ impl FromQuery for LedgerParameters {
             headers(("Content-Disposition" = String, description = "A name for the file.")),
             example = "orderId,userId,status,createdAt,paidAt,productId,variantId,name,variantName,unitPrice,qty,subtotal,totalAmount,discountAmount,paidAmount,couponCode\r\n5551,1,PAID,2025-11-09T12:34:56Z,2025-11-09T12:34:56Z,101,,유기농 면 티셔츠,,19900.00,3,59700.00,59700.00,5970.00,53730.00,WELCOME10\r\n",
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 503, description = "`SERVICE_UNAVAILABLE`: two exports are under way already, or the database is away. With `Retry-After`."),
     ),
 )]
@@ -116,7 +115,6 @@ pub(crate) async fn orders(
             headers(("Content-Disposition" = String, description = "A name for the file.")),
             example = "id,userId,kind,amount,balanceAfter,orderId,reason,createdAt\r\n8123,1,USE,-53730.00,46270.00,5551,,2025-11-09T12:34:56Z\r\n",
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such user."),
         (status = 503, description = "`SERVICE_UNAVAILABLE`: two exports are under way already, or the database is away. With `Retry-After`."),
     ),

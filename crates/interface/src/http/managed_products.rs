@@ -228,7 +228,6 @@ impl ListParameters {
     params(CallerHeaders, SearchParameter, StoreParameter, StateParameters, PageParameters, SortParameter),
     responses(
         (status = 200, description = "A page of products.", body = PageBody<ManagedProductItem>),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
     ),
 )]
 pub(crate) async fn list(
@@ -256,7 +255,6 @@ pub(crate) async fn list(
             headers(("ETag" = String, description = "Its version, in quotes.")),
             body = ManagedProductBody,
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such product."),
     ),
 )]
@@ -335,7 +333,6 @@ impl From<StockLine> for StockMovementBody {
     ),
     responses(
         (status = 200, description = "A page of movements.", body = PageBody<StockMovementBody>),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such product."),
     ),
 )]

@@ -221,7 +221,6 @@ impl Answers for CancelOrders {
     params(CallerHeaders, KeyHeader, ("id" = i64, Path, description = "The order.", minimum = 1)),
     responses(
         (status = 200, description = "The order, on its way.", body = OrderBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such order."),
         (status = 409, description = "`CONFLICT`: the order is not `PAID`, or the key was used for another request."),
     ),
@@ -246,7 +245,6 @@ pub(crate) async fn ship(
     params(CallerHeaders, KeyHeader, ("id" = i64, Path, description = "The order.", minimum = 1)),
     responses(
         (status = 200, description = "The order, delivered.", body = OrderBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such order."),
         (status = 409, description = "`CONFLICT`: the order is not `SHIPPING`, or the key was used for another request."),
     ),

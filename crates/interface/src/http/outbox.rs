@@ -183,7 +183,6 @@ impl FromQuery for ListParameters {
                 "totalPages": 1,
             }),
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
     ),
 )]
 pub(crate) async fn list(
@@ -208,7 +207,6 @@ pub(crate) async fn list(
     params(CallerHeaders, ("id" = i64, Path, description = "The event.", minimum = 1, example = 8123)),
     responses(
         (status = 200, description = "The event.", body = EventDetailBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such event, or not any more."),
     ),
 )]
@@ -243,7 +241,6 @@ pub(crate) struct RetriedBody {
     params(CallerHeaders, KeyHeader, ("id" = i64, Path, description = "The event.", minimum = 1, example = 8123)),
     responses(
         (status = 200, description = "It will be delivered.", body = RetriedBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 404, description = "`NOT_FOUND`: there is no such event, or not any more."),
         (status = 409, description = "`CONFLICT`: it was delivered (`SENT`), or the key belongs to another request."),
     ),
@@ -316,7 +313,6 @@ pub(crate) struct RedeliveredBody {
     request_body = RetryEvents,
     responses(
         (status = 200, description = "They will be delivered.", body = RedeliveredBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 409, description = "`CONFLICT`: the key belongs to another request."),
     ),
 )]
@@ -373,7 +369,6 @@ impl ResendEvents {
     request_body = ResendEvents,
     responses(
         (status = 200, description = "They will be sent.", body = RedeliveredBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
         (status = 409, description = "`CONFLICT`: the key belongs to another request."),
     ),
 )]

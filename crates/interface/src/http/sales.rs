@@ -161,7 +161,6 @@ pub(crate) struct SalesBody {
     params(CallerHeaders, SalesParameters),
     responses(
         (status = 200, description = "The figures.", body = SalesBody),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
     ),
 )]
 pub(crate) async fn sales(

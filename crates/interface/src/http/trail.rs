@@ -192,7 +192,6 @@ impl FromQuery for ListParameters {
                 "totalPages": 1,
             }),
         ),
-        (status = 403, description = "`FORBIDDEN`: the caller is not an administrator."),
     ),
 )]
 pub(crate) async fn changes(
