@@ -270,9 +270,14 @@ pub trait OrderRepository: Send {
     /// MUST fail with [`RepositoryError::Conflict`] when one is not held.
     async fn end_holds(&mut self, orders: &BTreeSet<OrderId>) -> Result<(), RepositoryError>;
 
-    /// Orders that were held until a moment or before, those first that have waited longest, at most so many. They are not
-    /// locked.
-    async fn overdue(&mut self, now: DateTime<Utc>, at_most: usize) -> Result<Vec<Order>, RepositoryError>;
+    /// Orders that were held until a moment or before, those first that have waited longest, at most so many after those
+    /// passed over. They are not locked.
+    async fn overdue(
+        &mut self,
+        now: DateTime<Utc>,
+        pass_over: usize,
+        at_most: usize,
+    ) -> Result<Vec<Order>, RepositoryError>;
 }
 
 #[cfg(test)]

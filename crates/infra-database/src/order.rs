@@ -144,7 +144,12 @@ impl OrderRepository for Transaction {
         Ok(())
     }
 
-    async fn overdue(&mut self, now: DateTime<Utc>, at_most: usize) -> Result<Vec<Order>, RepositoryError> {
+    async fn overdue(
+        &mut self,
+        now: DateTime<Utc>,
+        pass_over: usize,
+        at_most: usize,
+    ) -> Result<Vec<Order>, RepositoryError> {
         let now = moment_value(self.writes.backend(), now);
         let transaction = self.up_to_date().await?;
         let overdue: Vec<i64> = order_holds::Entity::find()
@@ -152,6 +157,8 @@ impl OrderRepository for Transaction {
             .column(order_holds::Column::OrderId)
             .filter(order_holds::Column::ExpiresAt.lte(now))
             .order_by_asc(order_holds::Column::ExpiresAt)
+            .order_by_asc(order_holds::Column::OrderId)
+            .offset(pass_over as u64)
             .limit(at_most as u64)
             .into_tuple()
             .all(transaction)

@@ -72,7 +72,7 @@ impl Worker {
 fn scheduler(settings: &Settings, store: &Store, clock: &Arc<dyn Clock>) -> Scheduler {
     let retention = TimeDelta::hours(settings.events_retention_hours.into());
     let jobs: Vec<Box<dyn Job>> = vec![
-        Box::new(ExpireOrders),
+        Box::new(ExpireOrders::default()),
         Box::new(ExpireCoupons),
         Box::new(PurgeKeys),
         Box::new(PurgeEvents { retention }),

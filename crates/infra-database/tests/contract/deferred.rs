@@ -1,7 +1,9 @@
 //! Orders that are paid later.
 
+use std::panic::AssertUnwindSafe;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::future::{join, join_all, join3};
+use futures::future::{FutureExt, join, join_all, join3};
 use jangteo_application::cancel_orders::{Cancel, CancelOrders};
 use jangteo_application::charge_wallets::ChargeWallets;
 use jangteo_application::claim_coupons::ClaimCoupons;
@@ -31,6 +33,7 @@ crate::on_both_databases! {
     paying_cancelling_and_expiring_race_and_one_of_them_wins
     the_last_piece_is_held_expires_and_is_bought_by_another
     orders_expire_in_batches_the_oldest_first
+    an_order_that_cannot_be_taken_back_keeps_back_no_other
     what_waits_no_longer_is_held_no_longer
 }
 
@@ -62,8 +65,16 @@ fn standing(status: OrderStatus) -> NotPaid {
 }
 
 async fn expire(store: &Store, now: DateTime<Utc>) -> Result<usize, RepositoryError> {
+    expire_with(&ExpireOrders::default(), store, now).await
+}
+
+async fn expire_with(
+    job: &ExpireOrders,
+    store: &Store,
+    now: DateTime<Utc>,
+) -> Result<usize, RepositoryError> {
     let mut uow = store.begin().await?;
-    let expired = ExpireOrders.batch(uow.as_mut(), now).await?;
+    let expired = job.batch(uow.as_mut(), now).await?;
     uow.commit().await.map(|()| expired)
 }
 
@@ -321,5 +332,36 @@ async fn what_waits_no_longer_is_held_no_longer(shop: Shop) {
     uow.orders().change_payments(&[payment.complete(now()).unwrap()]).await.unwrap();
     assert!(matches!(uow.flush().await, Err(RepositoryError::Conflict(_))));
     drop(uow);
+    shop.assert_audit_is_clean().await;
+}
+
+/// One of the oldest has lost its payment, and gets it back in the end.
+async fn an_order_that_cannot_be_taken_back_keeps_back_no_other(shop: Shop) {
+    let shop = shop.stocked(1, 1, 50, 1).await;
+    let mut placed = Vec::new();
+    for _ in 0..6 {
+        placed.push(place(&shop, request(1, &[(1, 1)], None)).await);
+    }
+    let broken = placed[1].id;
+    shop.tamper(&format!("DELETE FROM payments WHERE order_id = {broken}")).await;
+    let (job, end) = (ExpireOrders::default(), now() + HOLD);
+    // As the scheduler does: a run ends with a failure, or when nothing is left.
+    for _ in 0..4 {
+        while matches!(
+            AssertUnwindSafe(expire_with(&job, &shop.store, end)).catch_unwind().await,
+            Ok(Ok(1..))
+        ) {}
+    }
+    assert_eq!(shop.count("SELECT COUNT(*) FROM order_holds").await, 1);
+    assert_eq!(shop.count("SELECT stock FROM products").await, 49);
+    shop.tamper(&format!(
+        "INSERT INTO payments (order_id, method, amount, status, created_at) \
+         SELECT id, 'POINT', paid_amount, 'PENDING', created_at FROM orders WHERE id = {broken}"
+    ))
+    .await;
+    for _ in 0..2 {
+        while matches!(expire_with(&job, &shop.store, end).await, Ok(1..)) {}
+    }
+    assert_eq!(shop.count("SELECT stock FROM products").await, 50);
     shop.assert_audit_is_clean().await;
 }
