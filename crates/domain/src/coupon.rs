@@ -214,7 +214,7 @@ impl Coupon {
     pub fn check_window(&self, now: DateTime<Utc>) -> Result<(), ClaimRefusal> {
         // Whoever retired it did so before this is decided, whatever the clock had said.
         if let Some(retired_at) = self.retired_at {
-            return Err(ClaimRefusal::Ended(retired_at));
+            return Err(ClaimRefusal::Ended(retired_at.min(self.claim_ends_at)));
         }
         let window = self.claim_window();
         if now < window.start {
