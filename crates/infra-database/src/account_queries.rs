@@ -6,11 +6,11 @@ use jangteo_application::queries::{Page, PageRequest};
 use jangteo_domain::user::Account;
 use jangteo_domain::{RepositoryError, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
 
-use crate::customer_queries::paged;
 use crate::entity::users;
-use crate::error::{Corrupt, failed};
+use crate::error::failed;
+use crate::product_queries::literally;
 use crate::store::Store;
 
 #[async_trait]
@@ -24,11 +24,7 @@ impl AccountQueries for Store {
         if let Some(beginning) = beginning {
             accounts = accounts.filter(begins_with(&beginning));
         }
-        let total = accounts.clone().count(self.readers()).await.map_err(failed)?;
-        let rows = paged(accounts.order_by_desc(users::Column::Id), page);
-        let rows = rows.all(self.readers()).await.map_err(failed)?;
-        let content = rows.into_iter().map(Account::try_from).collect::<Result<_, Corrupt>>()?;
-        Ok(Page { content, request: page, total })
+        self.page_of(accounts.order_by_desc(users::Column::Id), page, Account::try_from).await
     }
 
     async fn account(&self, user: UserId) -> Result<Option<Account>, RepositoryError> {
@@ -42,7 +38,7 @@ impl AccountQueries for Store {
 }
 
 fn begins_with(text: &str) -> Condition {
-    let escaped = text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    let escaped = literally(&text.to_lowercase());
     let pattern = || LikeExpr::new(format!("{escaped}%")).escape('!');
     let name = Expr::expr(Func::lower(Expr::col(users::Column::Name)));
     // Addresses are in lower case as they are.

@@ -5,9 +5,8 @@ use jangteo_application::back_office_queries::{BackOfficeQueries, ChangeFilter, 
 use jangteo_application::queries::{Page, PageRequest};
 use jangteo_application::trail::Subject;
 use jangteo_domain::{Coupon, CouponId, RepositoryError, StoreId, UserId};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use crate::customer_queries::paged;
 use crate::entity::{admin_changes, coupons, stores};
 use crate::error::{Corrupt, failed};
 use crate::store::Store;
@@ -23,12 +22,7 @@ impl BackOfficeQueries for Store {
             true => stores::Entity::find(),
             false => stores::Entity::find().filter(stores::Column::DeletedAt.is_null()),
         };
-        let total = stores.clone().count(self.readers()).await.map_err(failed)?;
-        let rows = paged(stores.order_by_asc(stores::Column::Id), page);
-        let rows = rows.all(self.readers()).await.map_err(failed)?;
-        let content =
-            rows.into_iter().map(jangteo_domain::Store::try_from).collect::<Result<_, Corrupt>>()?;
-        Ok(Page { content, request: page, total })
+        self.page_of(stores.order_by_asc(stores::Column::Id), page, jangteo_domain::Store::try_from).await
     }
 
     async fn store(&self, id: StoreId) -> Result<Option<jangteo_domain::Store>, RepositoryError> {
@@ -37,11 +31,8 @@ impl BackOfficeQueries for Store {
     }
 
     async fn all_coupons(&self, page: PageRequest) -> Result<Page<Coupon>, RepositoryError> {
-        let total = coupons::Entity::find().count(self.readers()).await.map_err(failed)?;
-        let rows = paged(coupons::Entity::find().order_by_asc(coupons::Column::Id), page);
-        let rows = rows.all(self.readers()).await.map_err(failed)?;
-        let content = rows.into_iter().map(Coupon::try_from).collect::<Result<_, Corrupt>>()?;
-        Ok(Page { content, request: page, total })
+        let coupons = coupons::Entity::find().order_by_asc(coupons::Column::Id);
+        self.page_of(coupons, page, Coupon::try_from).await
     }
 
     async fn coupon(&self, id: CouponId) -> Result<Option<Coupon>, RepositoryError> {
@@ -64,11 +55,7 @@ impl BackOfficeQueries for Store {
         if let Some(actor) = which.actor {
             changes = changes.filter(admin_changes::Column::ActorId.eq(actor.0));
         }
-        let total = changes.clone().count(self.readers()).await.map_err(failed)?;
-        let rows = paged(changes.order_by_desc(admin_changes::Column::Id), page);
-        let rows = rows.all(self.readers()).await.map_err(failed)?;
-        let content = rows.into_iter().map(change_view).collect::<Result<_, Corrupt>>()?;
-        Ok(Page { content, request: page, total })
+        self.page_of(changes.order_by_desc(admin_changes::Column::Id), page, change_view).await
     }
 }
 

@@ -16,13 +16,11 @@ use sea_orm::{
 use crate::entity::cart_items::{ActiveModel, Column, Entity};
 use crate::entity::{products, variants};
 use crate::error::{Corrupt, failed};
+use crate::rows::{read_variant, variant_column};
 use crate::script::Script;
 use crate::statement::{LARGEST, padded};
 use crate::store::Store;
 use crate::transaction::Transaction;
-
-/// In the column of a line without a variant.
-const NO_VARIANT: i64 = 0;
 
 #[async_trait]
 impl CartRepository for Transaction {
@@ -73,7 +71,7 @@ impl CartRepository for Transaction {
             id: NotSet,
             user_id: Set(user.0),
             product_id: Set(sku.product.0),
-            variant_id: Set(sku.variant.map_or(NO_VARIANT, |variant| variant.0)),
+            variant_id: Set(variant_column(sku.variant)),
             quantity: Set(quantity.get()),
             created_at: Set(at),
             updated_at: Set(at),
@@ -240,7 +238,7 @@ impl TryFrom<ShownRow> for CartLineView {
 }
 
 fn line(id: i64, (product, variant): (i64, i64), quantity: i64) -> Result<CartLine, Corrupt> {
-    let variant = (variant != NO_VARIANT).then_some(VariantId(variant));
+    let variant = read_variant(variant);
     let quantity = Quantity::new(quantity).map_err(|_| Corrupt::new("cart_items", "quantity", id))?;
     Ok(CartLine { id: CartItemId(id), sku: Sku { product: ProductId(product), variant }, quantity })
 }

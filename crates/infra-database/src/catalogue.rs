@@ -102,10 +102,7 @@ impl Transaction {
     fn change_of(&mut self, product: &ManagedProduct) -> UpdateMany<products::Entity> {
         use products::Column;
         let ProductDetails { store, name, description, price, active } = &product.details;
-        let deleted_at = match product.deleted_at {
-            Some(at) => self.writes.moment(at),
-            None => Expr::cust("NULL"),
-        };
+        let deleted_at = self.writes.moment_or_null(product.deleted_at);
         products::Entity::update_many()
             .col_expr(Column::StoreId, Expr::val(store.0))
             .col_expr(Column::Name, self.writes.text(name.as_str()))

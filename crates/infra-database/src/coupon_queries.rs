@@ -7,11 +7,9 @@ use jangteo_application::queries::{CouponChange, CouponHistoryLine, HeldCoupon, 
 use jangteo_domain::coupon::{CouponFault, UserCouponState};
 use jangteo_domain::{Coupon, CouponCode, CouponId, OrderId, RepositoryError, UserCoupon, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder};
 
-use crate::customer_queries::{has_not_left, paged};
+use crate::customer_queries::has_not_left;
 use crate::entity::{coupon_history, coupons, user_coupons};
 use crate::error::{Corrupt, failed};
 use crate::literal::moment_value;
@@ -26,13 +24,10 @@ impl Store {
         let now = moment_value(self.readers().get_database_backend(), self.clock().now());
         let offers = coupons::Entity::find()
             .filter(coupons::Column::ClaimEndsAt.gt(now))
-            .filter(coupons::Column::RetiredAt.is_null());
-        let total = offers.clone().count(self.readers()).await.map_err(failed)?;
-        let rows =
-            paged(offers.order_by_asc(coupons::Column::ClaimEndsAt).order_by_asc(coupons::Column::Id), page);
-        let rows = rows.all(self.readers()).await.map_err(failed)?;
-        let content = rows.into_iter().map(Coupon::try_from).collect::<Result<_, Corrupt>>()?;
-        Ok(Page { content, request: page, total })
+            .filter(coupons::Column::RetiredAt.is_null())
+            .order_by_asc(coupons::Column::ClaimEndsAt)
+            .order_by_asc(coupons::Column::Id);
+        self.page_of(offers, page, Coupon::try_from).await
     }
 
     pub(crate) async fn find_coupon(&self, code: &CouponCode) -> Result<Option<Coupon>, RepositoryError> {

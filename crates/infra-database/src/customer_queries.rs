@@ -8,11 +8,12 @@ use jangteo_domain::cart::CartView;
 use jangteo_domain::order::{Order, OrderStatus};
 use jangteo_domain::{Money, OrderId, RepositoryError, User, UserId, Wallet};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 use crate::entity::{ledger_entries, orders, users, wallets};
 use crate::error::{Corrupt, failed};
 use crate::order_details::with_details;
+use crate::pages::paged;
 use crate::rows::{order_status, read_ledger_kind};
 use crate::store::Store;
 
@@ -40,11 +41,7 @@ impl CustomerQueries for Store {
         let entries = ledger_entries::Entity::find()
             .filter(ledger_entries::Column::UserId.eq(user.0))
             .filter(has_not_left(user));
-        let total = entries.clone().count(self.readers()).await.map_err(failed)?;
-        let rows = paged(entries.order_by_desc(ledger_entries::Column::Id), page);
-        let rows = rows.all(self.readers()).await.map_err(failed)?;
-        let content = rows.into_iter().map(ledger_line).collect::<Result<_, Corrupt>>()?;
-        Ok(Page { content, request: page, total })
+        self.page_of(entries.order_by_desc(ledger_entries::Column::Id), page, ledger_line).await
     }
 
     async fn coupons(&self, user: UserId) -> Result<Vec<HeldCoupon>, RepositoryError> {
@@ -99,10 +96,6 @@ pub(crate) fn has_not_left(user: UserId) -> SimpleExpr {
         .and_where(Expr::col((wallets::Entity, wallets::Column::ClosedAt)).is_null())
         .take();
     Expr::exists(open)
-}
-
-pub(crate) fn paged<E: EntityTrait>(select: Select<E>, page: PageRequest) -> Select<E> {
-    select.limit(u64::from(page.size)).offset(u64::from(page.page) * u64::from(page.size))
 }
 
 fn ledger_line(row: ledger_entries::Model) -> Result<LedgerLine, Corrupt> {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use jangteo_application::exports::{
     EntriesToExport, Export, ExportedEntry, ExportedLine, Exports, OrdersToExport, Span,
 };
-use jangteo_domain::{Money, OrderId, ProductId, RepositoryError, UserId, VariantId};
+use jangteo_domain::{Money, OrderId, ProductId, RepositoryError, UserId};
 use sea_orm::sea_query::Value;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult,
@@ -19,7 +19,7 @@ use crate::by_time::Journal;
 use crate::entity::{ledger_entries, orders};
 use crate::error::{Corrupt, failed};
 use crate::literal::moment_value;
-use crate::rows::{order_status, read_ledger_kind, read_order_status};
+use crate::rows::{order_status, read_ledger_kind, read_order_status, read_variant};
 use crate::store::Store;
 
 /// Orders in a portion; each may have a hundred lines.
@@ -159,7 +159,7 @@ impl TryFrom<LineRow> for ExportedLine {
             paid_at: row.paid_at,
             product: ProductId(row.product_id.ok_or_else(missing("product_id"))?),
             name: row.name.ok_or_else(missing("name"))?,
-            variant: row.variant_id.filter(|id| *id != 0).map(VariantId),
+            variant: row.variant_id.and_then(read_variant),
             variant_name: row.variant_name,
             unit_price: Money::from_minor(row.unit_price.ok_or_else(missing("unit_price"))?),
             quantity: row.quantity.ok_or_else(missing("quantity"))?,

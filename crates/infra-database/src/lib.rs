@@ -44,6 +44,7 @@ mod order_details;
 mod outbox;
 mod outbox_leases;
 mod outbox_queries;
+mod pages;
 mod payment_queries;
 mod product;
 mod product_queries;

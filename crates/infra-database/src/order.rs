@@ -15,7 +15,7 @@ use crate::entity::{order_holds, order_items, orders, payment_history, payments}
 use crate::error::failed;
 use crate::literal::moment_value;
 use crate::order_details::with_details;
-use crate::rows::{order_status, payment, payment_status, sequence};
+use crate::rows::{order_status, payment, payment_status, sequence, variant_column};
 use crate::statement::{LARGEST, padded};
 use crate::transaction::Transaction;
 
@@ -238,7 +238,7 @@ fn item_rows(order: OrderId, of: &Order) -> impl Iterator<Item = order_items::Ac
         order_id: Set(order.0),
         line_no: Set(line_no),
         product_id: Set(line.sku.product.0),
-        variant_id: Set(line.sku.variant.map_or(0, |variant| variant.0)),
+        variant_id: Set(variant_column(line.sku.variant)),
         name: Set(line.name.clone()),
         unit_price: Set(line.unit_price.minor()),
         quantity: Set(line.quantity.get()),

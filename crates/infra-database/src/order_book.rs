@@ -15,12 +15,12 @@ use sea_orm::{
 };
 
 use crate::by_time::Journal;
-use crate::customer_queries::paged;
 use crate::entity::{orders, stock_movements};
 use crate::error::{Corrupt, failed};
 use crate::exports::LEDGER;
 use crate::literal::moment_value;
 use crate::order_details::with_details;
+use crate::pages::paged;
 use crate::rows::order_status;
 use crate::store::Store;
 

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use jangteo_domain::order::{AppliedCoupon, Order, OrderLine};
-use jangteo_domain::{
-    Money, OrderId, ProductId, Quantity, RepositoryError, Sku, UserCouponId, UserId, VariantId,
-};
+use jangteo_domain::{Money, OrderId, ProductId, Quantity, RepositoryError, Sku, UserCouponId, UserId};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::coupon_queries::coupons_by_id;
 use crate::entity::{order_holds, order_items, orders, user_coupons};
 use crate::error::{Corrupt, failed};
-use crate::rows::read_order_status;
+use crate::rows::{read_order_status, read_variant};
 use crate::statement::padded;
 
 /// Adds the lines and the codes of the coupons.
@@ -83,10 +81,7 @@ async fn used_coupons(
 
 fn order_line(item: order_items::Model) -> Result<OrderLine, Corrupt> {
     Ok(OrderLine {
-        sku: Sku {
-            product: ProductId(item.product_id),
-            variant: (item.variant_id != 0).then_some(VariantId(item.variant_id)),
-        },
+        sku: Sku { product: ProductId(item.product_id), variant: read_variant(item.variant_id) },
         name: item.name,
         variant_name: item.variant_name,
         unit_price: Money::from_minor(item.unit_price),

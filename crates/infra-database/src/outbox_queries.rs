@@ -20,11 +20,11 @@ use sea_orm::{
 };
 
 use crate::by_time::Journal;
-use crate::customer_queries::paged;
 use crate::entity::{orders, outbox};
 use crate::error::{Corrupt, failed};
 use crate::literal::moment_value;
 use crate::outbox::has_status;
+use crate::pages::paged;
 use crate::rows::{read_aggregate, read_event_status};
 use crate::store::{DatabaseKind, Store};
 

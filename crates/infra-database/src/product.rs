@@ -236,7 +236,7 @@ async fn add_variants(
 }
 
 /// Why pieces are written off that came back.
-const NO_VARIANT: &str = "sold as such, and the product has variants by now";
+const WRITTEN_OFF_BECAUSE: &str = "sold as such, and the product has variants by now";
 
 pub(crate) fn movement_row(movement: &StockMovement) -> stock_movements::ActiveModel {
     stock_movements::ActiveModel {
@@ -246,7 +246,7 @@ pub(crate) fn movement_row(movement: &StockMovement) -> stock_movements::ActiveM
         quantity: Set(movement.quantity),
         stock_after: Set(movement.stock_after),
         order_id: Set(movement.order.map(|order| order.0)),
-        reason: Set((movement.kind == StockMovementKind::WriteOff).then(|| NO_VARIANT.to_owned())),
+        reason: Set((movement.kind == StockMovementKind::WriteOff).then(|| WRITTEN_OFF_BECAUSE.to_owned())),
         created_at: Set(movement.at),
         variant_id: Set(movement.sku.variant.map(|variant| variant.0)),
     }

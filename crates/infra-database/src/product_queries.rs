@@ -14,9 +14,9 @@ use sea_orm::{
 };
 
 use crate::catalogue::Details;
-use crate::customer_queries::paged;
 use crate::entity::{product_images, products, stock_movements, variants};
 use crate::error::{Corrupt, failed};
+use crate::pages::paged;
 use crate::store::Store;
 
 #[async_trait]
@@ -52,11 +52,8 @@ impl ManagedCatalogue for Store {
         }
         let movements =
             stock_movements::Entity::find().filter(stock_movements::Column::ProductId.eq(product.0));
-        let total = movements.clone().count(self.readers()).await.map_err(failed)?;
-        let rows = paged(movements.order_by_desc(stock_movements::Column::Id), page);
-        let rows = rows.all(self.readers()).await.map_err(failed)?;
-        let content = rows.into_iter().map(stock_line).collect::<Result<_, Corrupt>>()?;
-        Ok(Some(Page { content, request: page, total }))
+        let latest = movements.order_by_desc(stock_movements::Column::Id);
+        self.page_of(latest, page, stock_line).await.map(Some)
     }
 }
 
@@ -106,7 +103,7 @@ pub(crate) fn has_words(search: &Search) -> Condition {
 }
 
 /// A word of a pattern, in which no character stands for others.
-fn literally(word: &str) -> String {
+pub(crate) fn literally(word: &str) -> String {
     let mut literal = String::with_capacity(word.len());
     for c in word.chars() {
         if matches!(c, '!' | '%' | '_') {

@@ -7,10 +7,21 @@ use jangteo_domain::order::OrderStatus;
 use jangteo_domain::payment::{Payment, PaymentStatus};
 use jangteo_domain::product::StockMovementKind;
 use jangteo_domain::wallet::LedgerKind;
-use jangteo_domain::{CouponId, Money, OrderId, RepositoryError, UserCouponId, UserId};
+use jangteo_domain::{CouponId, Money, OrderId, RepositoryError, UserCouponId, UserId, VariantId};
 
 use crate::entity::{coupons, payments, user_coupons};
 use crate::error::Corrupt;
+
+/// In the column of a line that is of no variant.
+const NO_VARIANT: i64 = 0;
+
+pub(crate) fn variant_column(variant: Option<VariantId>) -> i64 {
+    variant.map_or(NO_VARIANT, |variant| variant.0)
+}
+
+pub(crate) fn read_variant(column: i64) -> Option<VariantId> {
+    (column != NO_VARIANT).then_some(VariantId(column))
+}
 
 pub(crate) fn ledger_kind(kind: LedgerKind) -> &'static str {
     match kind {

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use jangteo_domain::RepositoryError;
-use sea_orm::sea_query::{Expr, Iden, MysqlQueryBuilder, SimpleExpr, SqliteQueryBuilder, Value};
+use sea_orm::sea_query::{
+    Expr, Iden, MysqlQueryBuilder, QueryStatementWriter, SimpleExpr, SqliteQueryBuilder, Value,
+};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend,
     DeleteMany, EntityName, EntityTrait, Iterable, QueryFilter, QueryTrait, UpdateMany,
@@ -78,16 +80,13 @@ impl Script {
     /// Adds an update. It must change exactly so many rows, or the script fails with
     /// [`RepositoryError::Conflict`].
     pub(crate) fn update<E: EntityTrait>(&mut self, update: UpdateMany<E>, rows: usize) {
-        let text = self.text_of(update);
+        let text = self.text_of(&update.into_query());
         self.checked(&text, rows);
     }
 
     /// Adds a deletion, of exactly so many rows as [`Script::update`] changes.
     pub(crate) fn delete<E: EntityTrait>(&mut self, delete: DeleteMany<E>, rows: usize) {
-        let text = match self.backend() {
-            DbBackend::MySql => delete.into_query().to_string(MysqlQueryBuilder),
-            _ => delete.into_query().to_string(SqliteQueryBuilder),
-        };
+        let text = self.text_of(&delete.into_query());
         self.checked(&text, rows);
     }
 
@@ -107,23 +106,14 @@ impl Script {
 
     /// Adds an update of however many rows there are to change.
     pub(crate) fn update_any<E: EntityTrait>(&mut self, update: UpdateMany<E>) {
-        let text = self.text_of(update);
+        let text = self.text_of(&update.into_query());
         write_to(open_part(&mut self.parts), format_args!("{text};"));
     }
 
-    /// Adds a deletion of however many rows there are to delete.
-    pub(crate) fn delete_any<E: EntityTrait>(&mut self, delete: DeleteMany<E>) {
-        let text = match self.backend() {
-            DbBackend::MySql => delete.into_query().to_string(MysqlQueryBuilder),
-            _ => delete.into_query().to_string(SqliteQueryBuilder),
-        };
-        write_to(open_part(&mut self.parts), format_args!("{text};"));
-    }
-
-    fn text_of<E: EntityTrait>(&self, update: UpdateMany<E>) -> String {
+    fn text_of(&self, statement: &impl QueryStatementWriter) -> String {
         match self.backend() {
-            DbBackend::MySql => update.into_query().to_string(MysqlQueryBuilder),
-            _ => update.into_query().to_string(SqliteQueryBuilder),
+            DbBackend::MySql => statement.to_string(MysqlQueryBuilder),
+            _ => statement.to_string(SqliteQueryBuilder),
         }
     }
 

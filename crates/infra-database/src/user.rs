@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use jangteo_domain::cart::CartRepository;
 use jangteo_domain::order::OrderStatus;
 use jangteo_domain::user::{Account, Email, OpenOrders, Profile, UserRepository};
 use jangteo_domain::{RepositoryError, User, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, NotSet, QueryFilter, QuerySelect};
 
-use crate::entity::{cart_items, orders, users, wallets};
+use crate::entity::{orders, users, wallets};
 use crate::error::{Corrupt, failed};
 use crate::rows::{order_status, read_order_status};
 use crate::statement::padded;
@@ -121,6 +122,7 @@ impl UserRepository for Transaction {
         users: &BTreeSet<UserId>,
         at: DateTime<Utc>,
     ) -> Result<(), RepositoryError> {
+        CartRepository::clear(self, users).await?;
         let ids = || users.iter().map(|user| user.0);
         let left = self.writes.moment(at);
         let leaving = users::Entity::update_many()
@@ -139,8 +141,6 @@ impl UserRepository for Transaction {
             .filter(wallets::Column::Balance.eq(0))
             .filter(wallets::Column::ClosedAt.is_null());
         self.writes.update(closing, users.len());
-        let in_carts = cart_items::Entity::delete_many().filter(cart_items::Column::UserId.is_in(ids()));
-        self.writes.delete_any(in_carts);
         Ok(())
     }
 }
