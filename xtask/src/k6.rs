@@ -67,7 +67,9 @@ impl Mode {
         let mut command = Command::new(k6);
         // The variables of whoever runs this are for runs of their own.
         command.current_dir(root().join(SCRIPTS)).args(["run", "--include-system-env-vars=false"]);
-        command.args(["--quiet", "--no-usage-report", "--env", &format!("BASE_URL={}", open.url)]);
+        // Without the interface by which k6 is asked in turn: its port may be taken.
+        command.args(["--address=", "--quiet", "--no-usage-report"]);
+        command.arg("--env").arg(format!("BASE_URL={}", open.url));
         for (name, value) in A_LITTLE.iter().chain(self.scripts) {
             command.arg("--env").arg(format!("{name}={value}"));
         }
