@@ -1,5 +1,6 @@
 //! A cache in front of the catalogue.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -34,9 +35,7 @@ pub struct CachedCatalogue {
     best_sellers: Arc<ReadThrough<PopularProducts>>,
     offers: Arc<ReadThrough<Page<Coupon>>>,
     /// What this instance sold or took back after the answers may have been made.
-    sold: Cache<ProductId, (StockLeft, Instant)>,
-    /// When it last sold or took back anything: answers that are younger need not be looked through.
-    last_sale: RwLock<Option<Instant>>,
+    sold: RwLock<Sold>,
     /// When administrators last changed a product by way of this instance.
     changed: Cache<ProductId, Instant>,
     /// When they last changed any.
@@ -60,9 +59,8 @@ impl CachedCatalogue {
             popular: ReadThrough::new("popular-products", popular, shared.clone()),
             best_sellers: ReadThrough::new("best-sellers", popular, shared.clone()),
             offers: ReadThrough::new("coupon-offers", products, shared),
+            sold: RwLock::new(Sold::lately(products)),
             // An answer that is older than that is not shown.
-            sold: Cache::builder().time_to_live(products.max(Duration::from_millis(1))).build(),
-            last_sale: RwLock::new(None),
             changed: Cache::builder().time_to_live(products.max(Duration::from_millis(1))).build(),
             last_change: RwLock::new(None),
         }
@@ -70,13 +68,13 @@ impl CachedCatalogue {
 
     /// Shows in an answer what this instance has sold and taken back since it was made.
     fn up_to_date<'a>(&self, made_at: Instant, products: impl IntoIterator<Item = &'a mut ProductView>) {
-        let last_sale = *self.last_sale.read().unwrap_or_else(PoisonError::into_inner);
-        if last_sale.is_none_or(|last_sale| last_sale <= made_at) {
+        let sold = self.sold.read().unwrap_or_else(PoisonError::into_inner);
+        if sold.last.is_none_or(|last| last <= made_at) {
             return;
         }
         for product in products {
-            if let Some((left, at)) = self.sold.get(&product.id)
-                && at > made_at
+            if let Some((left, at)) = sold.left.get(&product.id)
+                && *at > made_at
             {
                 if left.sold {
                     // More than there was came back with orders that were cancelled.
@@ -87,16 +85,39 @@ impl CachedCatalogue {
         }
     }
 
-    /// Several may tell at the same time: who looked at the clock first may be the last to write.
     fn left_at(&self, now: Instant, stock: &[StockLeft]) {
+        self.sold.write().unwrap_or_else(PoisonError::into_inner).add(now, stock);
+    }
+}
+
+/// What was sold and taken back lately.
+struct Sold {
+    left: HashMap<ProductId, (StockLeft, Instant)>,
+    /// When anything was: answers that are younger need not be looked through.
+    last: Option<Instant>,
+    /// An answer that is older than that is not shown.
+    lately: Duration,
+    cleared: Option<Instant>,
+}
+
+impl Sold {
+    fn lately(lately: Duration) -> Self {
+        Self { left: HashMap::new(), last: None, lately, cleared: None }
+    }
+
+    /// Several may tell at the same time: who looked at the clock first may be the last to write.
+    fn add(&mut self, now: Instant, stock: &[StockLeft]) {
         for left in stock {
-            self.sold.entry(left.product).and_upsert_with(|known| match known {
-                Some(known) if known.value().0.decided > left.decided => known.into_value(),
-                _ => (*left, now),
-            });
+            let known = self.left.entry(left.product).or_insert((*left, now));
+            if known.0.decided <= left.decided {
+                *known = (*left, now);
+            }
         }
-        let mut last_sale = self.last_sale.write().unwrap_or_else(PoisonError::into_inner);
-        *last_sale = (*last_sale).max(Some(now));
+        self.last = self.last.max(Some(now));
+        if self.cleared.is_none_or(|cleared| now.saturating_duration_since(cleared) > self.lately) {
+            self.left.retain(|_, (_, at)| now.saturating_duration_since(*at) <= self.lately);
+            self.cleared = Some(now);
+        }
     }
 }
 

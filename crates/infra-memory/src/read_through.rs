@@ -117,7 +117,7 @@ impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
         self: &Arc<Self>,
         key: CacheKey,
         since: Option<Instant>,
-        load: impl Fn() -> L,
+        load: impl Fn() -> L + Send + Sync,
     ) -> Result<Arc<Entry<V>>, RepositoryError>
     where
         L: Future<Output = Result<V, RepositoryError>> + Send + 'static,
@@ -126,7 +126,7 @@ impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
             return self.load(load()).await.map(Arc::new);
         }
         let entry = loop {
-            let entry = self.any(&key, since, load()).await?;
+            let entry = self.any(&key, since, &load).await?;
             if entry.is_as_of(since) {
                 break entry;
             }
@@ -141,7 +141,7 @@ impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
         self: &Arc<Self>,
         key: &CacheKey,
         since: Option<Instant>,
-        load: L,
+        load: &(impl Fn() -> L + Sync),
     ) -> Result<Arc<Entry<V>>, RepositoryError>
     where
         L: Future<Output = Result<V, RepositoryError>> + Send + 'static,
@@ -149,12 +149,12 @@ impl<V: Stored + Send + Sync + 'static> ReadThrough<V> {
         match self.entries.get(key).await {
             None => {
                 self.counts.misses.increment(1);
-                self.found(key.clone(), since, load).await
+                self.found(key.clone(), since, load()).await
             }
             Some(entry) => {
                 self.counts.hits.increment(1);
                 match entry.is_getting_old() {
-                    true => self.renewed(key.clone(), since, entry, load).await,
+                    true => self.renewed(key.clone(), since, entry, load()).await,
                     false => Ok(entry),
                 }
             }

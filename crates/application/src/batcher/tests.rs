@@ -132,6 +132,43 @@ async fn commands_that_wait_share_the_next_transaction_in_arrival_order() {
     assert_eq!(database.commits(), batches.len());
 }
 
+/// Asks again and again, a moment after each answer: another one each.
+async fn ask_again(batcher: Arc<Batcher<Script>>, moment: Duration, times: usize) {
+    for _ in 0..times {
+        assert!(succeeded(&submit(&batcher, "a").await));
+        tokio::time::sleep(moment).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_were_answered_together_share_the_next_batch_too() {
+    let (script, held) = Script::holding();
+    let settings = BatcherSettings { batch_size: 64, queue_length: 64, ..settings() };
+    let batcher = script.start(&Prepared::new([]), settings);
+    let crowd = (0..20).map(|n| ask_again(Arc::clone(&batcher), Duration::from_micros(50 * n), 3));
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        held.add_permits(100);
+    };
+    join(join_all(crowd), release).await;
+    let sizes: Vec<usize> = script.batches().iter().map(Vec::len).collect();
+    assert!(sizes.contains(&20) && sizes.len() <= 5, "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_long_for_a_crowd_that_does_not_come_again() {
+    let (script, held) = Script::holding();
+    let settings = BatcherSettings { batch_size: 64, queue_length: 64, ..settings() };
+    let batcher = script.start(&Prepared::new([]), settings);
+    held.add_permits(100);
+    join_all((0..20).map(|_| submit(&batcher, "a"))).await;
+    let begun = Instant::now();
+    for _ in 0..10 {
+        assert!(succeeded(&submit(&batcher, "a").await));
+    }
+    assert!(begun.elapsed() <= Duration::from_millis(10), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn a_full_queue_refuses_at_once() {
     let (script, held) = Script::holding();
