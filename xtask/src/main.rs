@@ -43,7 +43,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Build the server for release and run the benchmark against it.
+    /// Build the server for release and run the benchmark against it, or put load on a deployment with --url.
     Bench {
         /// Passed on to the benchmark; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -58,7 +58,7 @@ pub(crate) struct Busy {
     pub(crate) database: f64,
     /// By a Redis that this process started.
     pub(crate) redis: f64,
-    /// By Jangteo: servers and workers.
+    /// By Jangteo, servers and workers, or by the bare server in its place.
     pub(crate) server: f64,
     /// By the data platform that events are delivered to, and its broker.
     pub(crate) platform: f64,
@@ -79,7 +79,7 @@ impl CpuTime {
             at: Instant::now(),
             database: of_children(&["mariadbd", "mysqld"]),
             redis: of_children(&["redis-server", "valkey-server", "redis-check-rdb"]),
-            server: of_children(&["jangteo"]),
+            server: of_children(&["jangteo", "loadtest"]),
             platform: of_children(&[PLATFORM, "tansu"]),
             load: Process::parse(&fs::read_to_string("/proc/self/stat").ok()?)?.time,
         })

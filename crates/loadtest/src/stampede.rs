@@ -25,7 +25,7 @@ mod till;
 
 use client::Client;
 pub(crate) use client::Shop;
-pub(crate) use tally::{Crowd, Tally};
+pub(crate) use tally::{Crowd, Share, Tally};
 pub(crate) use till::Counter;
 use till::Till;
 
@@ -93,7 +93,7 @@ struct Attempt {
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum Fate {
     /// The customer has the coupon now.
     Won,
     /// All were issued, or the customer had it before.

@@ -46,7 +46,7 @@ impl Default for Tally {
 
 impl Tally {
     /// Counts an answer that came just now.
-    pub(super) fn add(&mut self, fate: Fate, asked: Instant) {
+    pub(crate) fn add(&mut self, fate: Fate, asked: Instant) {
         let now = Instant::now();
         let latency = micros(now - asked);
         match fate {
