@@ -18,6 +18,8 @@ mod scenario;
 mod seed;
 mod server;
 mod stampede;
+mod timeline;
+mod watch;
 
 use std::env;
 use std::fs;

@@ -168,7 +168,7 @@ mod tests {
     use crate::measure::Figures;
 
     fn purchases(relay: Relay, p99s: [u64; 3]) -> (Step, Outcome) {
-        let round = |p99| Round { rate: 1000.0, p99: Duration::from_millis(p99) };
+        let round = |p99| Round { rate: 1000.0, p99: Duration::from_millis(p99), ..Round::default() };
         let delivery = Delivery { p99: Duration::from_millis(40), ..Delivery::default() };
         let events = Events { delivery: Some(delivery), ..Events::default() };
         let outcome =
