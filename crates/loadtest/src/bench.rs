@@ -19,6 +19,7 @@ use crate::floor::Floor;
 use crate::load::{Load, Pace, Traffic};
 use crate::machine::{Busy, CpuTime, Memory};
 use crate::measure::{Figures, Lengths, Tally, median_by};
+use crate::progress::Progress;
 use crate::scenario::{Backend, Mix};
 use crate::server::{Server, Settings, audit};
 use crate::stampede::{self, ATTEMPTS, Counter, Crowd, Gate, Shop, Way};
@@ -260,6 +261,8 @@ pub(crate) struct Outcome {
     pub(crate) samples: Samples,
     /// Every round, to compare with those of another step in the same round.
     pub(crate) rounds: Vec<Round>,
+    /// Which of them all the other figures are from, from 0.
+    pub(crate) middle: usize,
 }
 
 impl fmt::Display for Outcome {
@@ -301,9 +304,10 @@ impl Outcome {
             *bad.entry(answer).or_default() += count;
         }
         let rounds = runs.iter().map(Round::of).collect();
-        let mut median = median_by(runs, |run| run.rank(step))?;
+        let runs = runs.into_iter().enumerate().collect();
+        let (middle, mut median) = median_by(runs, |(_, run)| run.rank(step))?;
         median.figures.bad = bad;
-        median.rounds = rounds;
+        (median.rounds, median.middle) = (rounds, middle);
         Some(median)
     }
 
@@ -338,19 +342,16 @@ impl Bench {
     /// server alike; the medians.
     pub(crate) async fn run(&self, steps: &[Step], rounds: usize) -> Result<Vec<(Step, Outcome)>> {
         let mut runs: Vec<Vec<Outcome>> = vec![Vec::new(); steps.len()];
+        let mut progress = Progress::over(steps.len() * rounds);
         for round in 1..=rounds {
             for (number, step) in steps.iter().enumerate() {
-                eprint!(
-                    "[{}/{} round {round}/{rounds}] {step}, {} at a time: ",
-                    number + 1,
-                    steps.len(),
-                    step.at_a_time()
-                );
+                let of_rounds = if rounds > 1 { format!("round {round}, ") } else { String::new() };
+                progress.begin(format!("{of_rounds}{step}, {} at a time", step.at_a_time()));
                 let of_this_round = steps.iter().copied().zip(&runs[..number]);
                 let of_this_round = of_this_round.filter_map(|(step, runs)| Some((step, runs.last()?)));
                 let half_load = events::half_load(of_this_round);
                 let outcome = self.measure(*step, half_load).await.with_context(|| step.to_string())?;
-                eprintln!("{outcome}");
+                progress.end(&outcome.to_string());
                 runs[number].push(outcome);
             }
         }
@@ -543,7 +544,7 @@ mod tests {
         };
         let step = orders(Backend::Mysql, Mix::Spread, 64);
         let median = Outcome::median(step, vec![run(30.0, 1), run(10.0, 2), run(20.0, 3)]).unwrap();
-        assert_eq!(median.figures.rate, 20.0);
+        assert_eq!((median.figures.rate, median.middle), (20.0, 2));
         assert_eq!(median.figures.bad[&Answer::Lost], 6);
         assert_eq!(median.rounds.iter().map(|round| round.rate).collect::<Vec<_>>(), [30.0, 10.0, 20.0]);
     }

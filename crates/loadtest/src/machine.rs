@@ -16,7 +16,7 @@ pub(crate) fn describe() -> String {
         Some(line.split_once(':')?.1.trim().to_owned())
     };
     let model = of("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned());
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     let memory = of("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned());
     // What else runs takes processors from everything measured.
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -25,6 +25,11 @@ pub(crate) fn describe() -> String {
         "{model}, {cores} cores, memory {memory}, {}, load average {load} before it began",
         std::env::consts::OS
     )
+}
+
+/// Processors that this process may use.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The kind of file system that a folder is on, and its device.
@@ -66,6 +71,14 @@ pub(crate) struct Busy {
     pub(crate) platform: f64,
     /// By this process, which makes the load.
     pub(crate) load: f64,
+}
+
+impl Busy {
+    /// By whom.
+    pub(crate) fn shares(self) -> [(&'static str, f64); 5] {
+        let Self { database, redis, server, platform, load } = self;
+        [("server", server), ("database", database), ("Redis", redis), ("platform", platform), ("load", load)]
+    }
 }
 
 /// This process and those it started, found once: looking through all processes of a machine takes milliseconds, asking

@@ -12,7 +12,7 @@ mod floor;
 mod load;
 mod machine;
 mod measure;
-mod plot;
+mod progress;
 mod report;
 mod scenario;
 mod seed;
@@ -23,7 +23,7 @@ mod watch;
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ use clap::Parser;
 use databases::{Databases, describe_sqlite};
 use measure::Lengths;
 use report::Report;
+use report::document::Document;
+use report::page::{self, bars};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -67,6 +69,12 @@ struct Cli {
     /// Draw the stampedes into this SVG file.
     #[arg(long)]
     plot: Option<PathBuf>,
+    /// Write the report as a page into this file; into `bench/report.html` beside the build unless given.
+    #[arg(long)]
+    html: Option<PathBuf>,
+    /// Write everything that was measured into this file; into `bench/report.json` beside the build unless given.
+    #[arg(long)]
+    json: Option<PathBuf>,
 }
 
 #[expect(clippy::print_stdout, reason = "the report is this program's output")]
@@ -84,13 +92,19 @@ fn main() -> ExitCode {
     match report {
         Ok(report) => {
             println!("{report}");
+            match write_files(&cli, &report) {
+                Ok(page) => println!("The report with its pictures is {}", page.display()),
+                Err(error) => return failure(&error),
+            }
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure(&error),
     }
+}
+
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
 }
 
 async fn run(cli: &Cli) -> Result<Report> {
@@ -117,10 +131,35 @@ async fn run(cli: &Cli) -> Result<Report> {
     let results = bench.run(&steps, usize::from(cli.repeat)).await;
     bench.databases.drop_mysql().await?;
     let report = Report { circumstances, clients: cli.clients, results: results? };
-    if let (Some(file), Some(picture)) = (&cli.plot, plot::of_stampedes(&report)) {
-        fs::write(file, picture).with_context(|| format!("cannot write {}", file.display()))?;
-    }
     Ok(report)
+}
+
+/// Where the page is.
+fn write_files(cli: &Cli, report: &Report) -> Result<PathBuf> {
+    let document = Document::of(report);
+    let (html, json) = (file(cli.html.as_ref(), "report.html")?, file(cli.json.as_ref(), "report.json")?);
+    write(&html, &page::of(&document))?;
+    write(&json, &document.to_json()?)?;
+    if let (Some(file), Some(picture)) = (&cli.plot, bars::of_stampedes(&document)) {
+        write(file, &picture)?;
+    }
+    Ok(html)
+}
+
+/// The one that was asked for, or else one in the folder of builds, which nobody keeps in a repository.
+fn file(asked_for: Option<&PathBuf>, name: &str) -> Result<PathBuf> {
+    if let Some(file) = asked_for {
+        return Ok(file.clone());
+    }
+    let program = env::current_exe()?;
+    let builds = program.parent().and_then(Path::parent).context("a program is in a folder of builds")?;
+    let folder = builds.join("bench");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder.join(name))
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn steps(cli: &Cli) -> Vec<Step> {

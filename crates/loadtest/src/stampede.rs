@@ -25,7 +25,7 @@ mod till;
 
 use client::Client;
 pub(crate) use client::Shop;
-pub(crate) use tally::{Crowd, Tally};
+pub(crate) use tally::{Crowd, Share, Tally};
 pub(crate) use till::Counter;
 use till::Till;
 
