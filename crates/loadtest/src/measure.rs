@@ -178,7 +178,7 @@ impl Tally {
     /// How it went, from there until the window closed.
     pub(crate) fn timeline(&self) -> Timeline {
         let Window { began, opens, closes } = self.window;
-        self.slices.timeline(opens - began, closes)
+        self.slices.clone().timeline(opens - began, closes)
     }
 
     /// The figures.

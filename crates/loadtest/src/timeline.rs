@@ -104,8 +104,9 @@ impl Slices {
         self
     }
 
-    /// The figures of a run that ended then.
-    pub(crate) fn timeline(&self, warm_up: Duration, ended: Instant) -> Timeline {
+    /// The figures of a run that ended then. When nothing came any more, that shows.
+    pub(crate) fn timeline(mut self, warm_up: Duration, ended: Instant) -> Timeline {
+        self.at(ended - Duration::from_nanos(1));
         Timeline {
             warm_up_s: warm_up.as_secs_f64(),
             slice_s: self.length.as_secs_f64(),
@@ -116,8 +117,8 @@ impl Slices {
 
     /// The same of a stampede on so many coupons; `winners` are those of all who got one.
     pub(crate) fn burn_down(mut self, mut winners: Self, coupons: u64, ended: Instant) -> Timeline {
-        winners.coarsen_to(self.length);
-        self.coarsen_to(winners.length);
+        self.at(ended);
+        winners.at(ended);
         let mut timeline = self.timeline(Duration::ZERO, ended);
         let mut left = coupons;
         for (number, slice) in timeline.slices.iter_mut().enumerate() {
@@ -234,10 +235,10 @@ mod tests {
         slices.add_good(began + 20 * MS, 8 * MS);
         slices.add_good(began + 99 * MS, 2 * MS);
         slices.add_bad(began + 250 * MS);
-        let timeline = slices.timeline(100 * MS, began + 300 * MS);
-        assert_eq!((timeline.warm_up_s, timeline.slice_s, timeline.length_s), (0.1, 0.1, 0.3));
+        let timeline = slices.timeline(100 * MS, began + 350 * MS);
+        assert_eq!((timeline.warm_up_s, timeline.slice_s, timeline.length_s), (0.1, 0.1, 0.35));
         let counts: Vec<_> = timeline.slices.iter().map(|slice| (slice.good, slice.bad)).collect();
-        assert_eq!(counts, [(2, 0), (0, 0), (0, 1)]);
+        assert_eq!(counts, [(2, 0), (0, 0), (0, 1), (0, 0)], "nothing came in the last one");
         let latency = timeline.slices[0].latency.unwrap();
         assert!((latency.p50_ms - 2.0).abs() < 0.1 && (latency.longest_ms - 8.0).abs() < 0.1, "{latency:?}");
         assert_eq!(timeline.slices[1].latency, None);
@@ -280,7 +281,7 @@ mod tests {
         }
         let timeline = all.burn_down(winners, 3, began + 40 * MS);
         let left: Vec<_> = timeline.slices.iter().map(|slice| slice.coupons_left.unwrap()).collect();
-        assert_eq!(left, [2, 1, 1, 1]);
+        assert_eq!(left, [2, 1, 1, 1, 1]);
     }
 
     #[test]

@@ -111,6 +111,8 @@ impl Watcher {
                 _ = ticks.tick() => looks.push(self.look().await),
             }
         }
+        // What one saw just now shows in the last one.
+        looks.pop_if(|look| look.at.elapsed() < every / 2);
         looks.push(self.look().await);
         looks
     }
@@ -213,7 +215,7 @@ pub(crate) struct Size {
 }
 
 impl Samples {
-    /// The last look before the run is what the first is compared with.
+    /// The last look before the run is what the first one in it is compared with.
     fn of(looks: &[Look], began: Instant) -> Self {
         let before = looks.iter().rposition(|look| look.at <= began).unwrap_or(0);
         let looks = &looks[before.min(looks.len())..];
@@ -222,7 +224,7 @@ impl Samples {
         Self { samples: samples.collect(), batch_sizes: batch_sizes(first, looks) }
     }
 
-    /// Pieces of the hot product that were left when the run began and when it ended.
+    /// Seconds, and pieces of the hot product that were left then.
     pub(crate) fn stock(&self) -> impl Iterator<Item = (f64, i64)> {
         self.samples.iter().filter_map(|sample| Some((sample.at_s, sample.stock?)))
     }

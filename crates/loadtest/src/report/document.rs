@@ -239,9 +239,9 @@ fn measurement(report: &Report, step: Step, outcome: &Outcome) -> Measurement {
 }
 
 impl Measurement {
-    /// How the round in the middle went.
+    /// How the round in the middle went, if it took any time.
     pub(crate) fn timeline(&self) -> Option<&Timeline> {
-        self.timelines.get(self.middle)
+        self.timelines.get(self.middle).filter(|timeline| timeline.length_s > 0.0)
     }
 }
 
@@ -328,7 +328,7 @@ pub(super) mod tests {
 
     /// One with a bit of everything.
     pub(in super::super) fn document() -> Document {
-        let outcome = |rate, coupons_left| {
+        let outcome = |rate, coupons_left: Option<u64>| {
             let bad = [(Answer::Status(503), 2)].into();
             let figures = Figures { rate, bad, ..Figures::default() };
             let crowd = coupons_left.map(|_| Crowd::default());

@@ -80,7 +80,15 @@ fn header(document: &Document, subjects: &[Subject<'_>]) -> Markup {
     html! {
         header {
             h1 { "How fast Jangteo is" }
-            p.soft { "Jangteo " (document.jangteo) ", measured until " time datetime=(document.finished_at) { (document.finished_at) } }
+            p.soft {
+                "Jangteo " (document.jangteo) ", " time datetime=(document.finished_at) {
+                    (document.finished_at.replace('T', " ").replace('Z', " UTC"))
+                }
+            }
+            p.lead {
+                "Compared with the classic way, one transaction for each order, on the same machine in the same hour. After "
+                "each measurement the books were audited."
+            }
             div.tiles {
                 @for (number, subject) in subjects.iter().enumerate() {
                     @if let Some((measurement, times)) = subject.headline() {
@@ -99,7 +107,7 @@ fn tile(at: usize, subject: &str, measurement: &Measurement, times: f64) -> Mark
         a.tile href={ "#s" (at) } {
             span.big { (format!("{times:.1}")) small { " x floor" } }
             span { (subject) }
-            span.soft { (number(measurement.figures.per_second)) " a second, p99 " (number(measurement.figures.p99_ms)) " ms" }
+            span.soft { (number(measurement.figures.per_second)) " a second, p99 " (number(measurement.figures.p99_ms)) " ms, " (measurement.at_a_time) " at a time" }
         }
     }
 }
@@ -134,7 +142,7 @@ fn targets(targets: &[Goal]) -> Markup {
             @if !unknown.is_empty() {
                 p.soft {
                     "Not measured this time: "
-                    @for (number, target) in unknown.iter().enumerate() { @if number > 0 { ", " } (target.what) } "."
+                    @for (number, target) in unknown.iter().enumerate() { @if number > 0 { " · " } (target.what) }
                 }
             }
         }

@@ -52,11 +52,12 @@ fn draw_rates(measurements: &[&Measurement]) -> Markup {
     let floor = floors.map(|floor| floor.figures.per_second).reduce(f64::max);
     html! {
         @for (row, measurement) in measurements.iter().enumerate() {
-            (draw_rate(measurement, ROW * row as f64, length))
-        }
-        @if let Some(floor) = floor.filter(|_| measurements.len() > 1) {
-            path.mark d={ "M" (format!("{:.1}", length(floor))) " 4V" (ROW * measurements.len() as f64 - 4.0) } {
-                title { "the floor: " (number(floor)) " a second" }
+            @let top = ROW * row as f64;
+            (draw_rate(measurement, top, length))
+            @if let Some(floor) = floor.filter(|_| !measurement.is_floor) {
+                path.mark d={ "M" (format!("{:.1}", length(floor))) " " (top + NAME - 3.0) "v" (BAR + 6.0) } {
+                    title { "the floor: " (number(floor)) " a second" }
+                }
             }
         }
     }
@@ -156,7 +157,7 @@ const FILE_STYLE: &str = r#"
 text { font: 13px -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fill: #1f2328; }
 .strong { font-weight: 600; } .soft { fill: #59636e; } .panel { fill: #f6f8fa; stroke: #d1d9e0; }
 .floor { fill: #818b98; } .jangteo { fill: #0969da; } .round { fill: #fff; stroke: #1f2328; }
-.mark { stroke: #59636e; stroke-dasharray: 3 4; }
+.mark { stroke: #1f2328; stroke-width: 1.2; stroke-dasharray: 3 3; }
 "#;
 
 #[cfg(test)]
