@@ -4,13 +4,13 @@ use std::io::{IsTerminal, stderr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::measure::good_so_far;
 
 /// From picture to picture.
 const TICK: Duration = Duration::from_millis(200);
-const TEMPLATE: &str = "{spinner} [{pos}/{len}] {bar:20} {msg} {rate}({elapsed}, {eta} left)";
+const TEMPLATE: &str = "{spinner} [{pos}/{len}] {bar:20} {msg} {rate}({elapsed}{left})";
 
 /// Of a number of measurements.
 pub(crate) struct Progress {
@@ -67,7 +67,14 @@ fn style() -> ProgressStyle {
         // A bar that cannot be drawn is none.
         let _ = if rate >= 1.0 { write!(text, "{rate:.0}/s ") } else { Ok(()) };
     };
-    ProgressStyle::with_template(TEMPLATE).expect("the template is valid").with_key("rate", rate)
+    let style = ProgressStyle::with_template(TEMPLATE).expect("the template is valid");
+    style.with_key("rate", rate).with_key("left", left)
+}
+
+/// Nobody knows before the first measurement has ended.
+fn left(state: &ProgressState, text: &mut dyn std::fmt::Write) {
+    // A bar that cannot be drawn is none.
+    let _ = if state.pos() > 0 { write!(text, ", {:#} left", HumanDuration(state.eta())) } else { Ok(()) };
 }
 
 /// How fast answers come at the moment.
