@@ -12,10 +12,11 @@ use jangteo_testkit::{RedisOptions, RedisServer};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::books;
+use crate::books::{self, Told};
 use crate::databases::{BenchDatabase, Databases};
 use crate::events::{self, Demand, Events, Trial};
 use crate::floor::Floor;
+use crate::journeys::{Breakdown, Scenario};
 use crate::load::{Load, Pace, Traffic};
 use crate::machine::{Busy, CpuTime, Memory};
 use crate::measure::{Figures, Lengths, Tally, median_by};
@@ -25,6 +26,9 @@ use crate::server::{Server, Settings, audit};
 use crate::stampede::{self, ATTEMPTS, Counter, Crowd, Gate, Shop, Way};
 use crate::timeline::Timeline;
 use crate::watch::{Samples, Sights, Watch};
+
+mod baselines;
+mod visits;
 
 /// Connections to try for the floor; the best counts.
 const FLOOR_CONNECTIONS: [usize; 3] = [16, 32, 64];
@@ -54,6 +58,12 @@ pub(crate) enum Part {
     Frozen,
     /// Orders while their events are delivered, and while the data platform is down, on MariaDB.
     Events,
+    /// Wallets are charged, on MariaDB.
+    Charges,
+    /// From the cart to the paid order, and a day of everything, on MariaDB.
+    Journeys,
+    /// How soon a server answers after its start, and how much memory it takes then.
+    Start,
 }
 
 /// One measurement on a fresh database.
@@ -93,6 +103,39 @@ pub(crate) enum Step {
         /// How many orders at a time.
         clients: usize,
     },
+    /// The classic way to charge wallets, on MariaDB.
+    ChargeFloor {
+        /// How many at a time.
+        connections: usize,
+    },
+    /// Customers on their way through the shop, on MariaDB.
+    Journeys {
+        /// What for.
+        scenario: Scenario,
+        /// How many at a time.
+        clients: usize,
+    },
+    /// HTTP with nothing behind it.
+    Bare {
+        /// What.
+        traffic: Traffic,
+        /// How many at a time.
+        clients: usize,
+    },
+    /// Jangteo's batches with no HTTP before them.
+    Engine {
+        /// Where.
+        backend: Backend,
+        /// What.
+        mix: Mix,
+        /// How many at a time.
+        tasks: usize,
+    },
+    /// A server that starts, and nobody asks for anything.
+    Start {
+        /// Where.
+        backend: Backend,
+    },
 }
 
 /// How a server is set up.
@@ -129,6 +172,11 @@ impl fmt::Display for Step {
             }
             Self::Stampede { way, .. } => write!(f, "coupons, {way}"),
             Self::Events { trial, .. } => write!(f, "events, {trial}"),
+            Self::ChargeFloor { .. } => f.write_str("floor, MariaDB, charges"),
+            Self::Journeys { scenario, .. } => write!(f, "Jangteo, MariaDB, {scenario}"),
+            Self::Bare { traffic, .. } => write!(f, "bare server, {traffic}"),
+            Self::Engine { backend, mix, .. } => write!(f, "engine without HTTP, {backend}, {mix}"),
+            Self::Start { backend } => write!(f, "start, {backend}"),
         }
     }
 }
@@ -140,7 +188,12 @@ impl Step {
             Self::Floor { connections, .. } => connections,
             Self::Server { clients, .. } => clients,
             Self::Stampede { at_a_time, .. } => at_a_time,
-            Self::Events { clients, .. } => clients,
+            Self::Events { clients, .. } | Self::Journeys { clients, .. } | Self::Bare { clients, .. } => {
+                clients
+            }
+            Self::ChargeFloor { connections } => connections,
+            Self::Engine { tasks, .. } => tasks,
+            Self::Start { .. } => 0,
         }
     }
 }
@@ -149,8 +202,13 @@ impl Step {
     /// Whether it is done without Jangteo.
     pub(crate) fn is_floor(self) -> bool {
         match self {
-            Self::Floor { .. } => true,
-            Self::Server { .. } | Self::Events { .. } => false,
+            Self::Floor { .. } | Self::ChargeFloor { .. } => true,
+            Self::Server { .. }
+            | Self::Events { .. }
+            | Self::Journeys { .. }
+            | Self::Bare { .. }
+            | Self::Engine { .. }
+            | Self::Start { .. } => false,
             Self::Stampede { way, .. } => matches!(way, Way::RowLock | Way::RedisLock),
         }
     }
@@ -163,7 +221,7 @@ impl Step {
 
 impl Part {
     /// Every part.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Spread,
         Self::Hot,
         Self::Sqlite,
@@ -172,6 +230,9 @@ impl Part {
         Self::Coupons,
         Self::Frozen,
         Self::Events,
+        Self::Charges,
+        Self::Journeys,
+        Self::Start,
     ];
 
     /// What is measured for it, with that many clients.
@@ -181,21 +242,34 @@ impl Part {
             Self::Spread => {
                 let traffic = Traffic::Orders { mix: Mix::Spread, keyed: true };
                 let keyed = Step::Server { backend: Mysql, traffic, setup: Setup::Default, clients };
-                [against_floors(Mix::Spread, clients), vec![keyed, orders(Mysql, Mix::Spread, CROWD)]]
-                    .concat()
+                let crowd = orders(Mysql, Mix::Spread, CROWD);
+                let bare =
+                    Step::Bare { traffic: Traffic::Orders { mix: Mix::Spread, keyed: false }, clients };
+                let engine = Step::Engine { backend: Mysql, mix: Mix::Spread, tasks: clients };
+                [against_floors(Mix::Spread, clients), vec![engine, bare, keyed, crowd]].concat()
             }
             Self::Hot => [against_floors(Mix::Hot, clients), against_floors(Mix::HotAlone, clients)].concat(),
             Self::Sqlite => {
                 let floor = Step::Floor { backend: Sqlite, mix: Mix::Spread, connections: 1 };
-                vec![floor, orders(Sqlite, Mix::Spread, clients)]
+                let engine = Step::Engine { backend: Sqlite, mix: Mix::Spread, tasks: clients };
+                vec![floor, orders(Sqlite, Mix::Spread, clients), engine]
             }
             Self::Rest => vec![orders(Mysql, Mix::Spread, 1), orders(Sqlite, Mix::Spread, 1)],
             Self::Products => {
-                [Setup::Uncached, Setup::Default].map(|setup| catalogue(setup, clients)).to_vec()
+                let bare = Step::Bare { traffic: Traffic::Catalogue, clients };
+                vec![catalogue(Setup::Uncached, clients), catalogue(Setup::Default, clients), bare]
             }
             Self::Coupons => stampedes(clients),
             Self::Frozen => [false, true].map(|freezes| limited_orders(freezes, clients)).to_vec(),
             Self::Events => Trial::all().into_iter().map(|trial| Step::Events { trial, clients }).collect(),
+            Self::Charges => {
+                let floors = FLOOR_CONNECTIONS.map(|connections| Step::ChargeFloor { connections });
+                floors.into_iter().chain([charges(clients)]).collect()
+            }
+            Self::Journeys => [Scenario::CartToPaid, Scenario::Mixed]
+                .map(|scenario| Step::Journeys { scenario, clients })
+                .to_vec(),
+            Self::Start => [Mysql, Sqlite].map(|backend| Step::Start { backend }).to_vec(),
         }
     }
 }
@@ -216,6 +290,11 @@ fn stampedes(clients: usize) -> Vec<Step> {
 /// The catalogue's first page on Jangteo.
 pub(crate) fn catalogue(setup: Setup, clients: usize) -> Step {
     Step::Server { backend: Backend::Mysql, traffic: Traffic::Catalogue, setup, clients }
+}
+
+/// Charges on Jangteo.
+pub(crate) fn charges(clients: usize) -> Step {
+    Step::Server { backend: Backend::Mysql, traffic: Traffic::Charges, setup: Setup::Default, clients }
 }
 
 /// Orders on Jangteo that ask Redis first.
@@ -247,6 +326,8 @@ pub(crate) fn orders(backend: Backend, mix: Mix, clients: usize) -> Step {
 pub(crate) struct Outcome {
     /// Rate and latency.
     pub(crate) figures: Figures,
+    /// Of several kinds of requests.
+    pub(crate) breakdown: Option<Breakdown>,
     /// Of a stampede.
     pub(crate) crowd: Option<Crowd>,
     /// Of the server at the end of the load.
@@ -255,6 +336,8 @@ pub(crate) struct Outcome {
     pub(crate) busy: Option<Busy>,
     /// What became of events, where that was measured.
     pub(crate) events: Option<Events>,
+    /// How long after its start a server answered; nothing where that is not what was measured.
+    pub(crate) first_answer: Option<Duration>,
     /// How it went.
     pub(crate) timeline: Timeline,
     /// What was seen of the server and the machine meanwhile.
@@ -267,6 +350,9 @@ pub(crate) struct Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(first_answer) = self.first_answer {
+            return write!(f, "first answer after {} ms", first_answer.as_millis());
+        }
         let Figures { rate, p99, .. } = &self.figures;
         write!(f, "{rate:.0}/s, p99 {:.1} ms", p99.as_secs_f64() * 1e3)?;
         let Some(Events { waiting, drained_in: Some(drained_in), .. }) = self.events else { return Ok(()) };
@@ -320,9 +406,15 @@ impl Outcome {
             Step::Events { trial: Trial::Backlog { .. }, .. } => {
                 self.events.as_ref().and_then(Events::draining_rate).unwrap_or_default()
             }
-            Step::Floor { .. } | Step::Server { .. } | Step::Stampede { .. } | Step::Events { .. } => {
-                self.figures.rate
-            }
+            Step::Start { .. } => self.first_answer.unwrap_or_default().as_secs_f64(),
+            Step::Floor { .. }
+            | Step::Server { .. }
+            | Step::Stampede { .. }
+            | Step::Events { .. }
+            | Step::ChargeFloor { .. }
+            | Step::Journeys { .. }
+            | Step::Bare { .. }
+            | Step::Engine { .. } => self.figures.rate,
         }
     }
 }
@@ -377,8 +469,7 @@ impl Bench {
             Step::Server { backend, traffic, setup, clients } => {
                 let database = self.databases.fresh(backend).await?;
                 let (tally, outcome) = self.load_server(&database, traffic, setup, clients).await?;
-                let orders = if traffic == Traffic::Catalogue { 0 } else { tally.good() };
-                self.check(&database, orders).await?;
+                self.check_told(&database, Told::by(traffic, tally.good())).await?;
                 Ok(outcome)
             }
             Step::Stampede { way, at_a_time } => {
@@ -393,6 +484,11 @@ impl Bench {
                 Ok(outcome)
             }
             Step::Events { trial, clients } => events::run(self, trial, clients, half_load).await,
+            Step::ChargeFloor { connections } => self.charge(connections).await,
+            Step::Journeys { scenario, clients } => self.visit(scenario, clients).await,
+            Step::Bare { traffic, clients } => self.load_bare_server(traffic, clients).await,
+            Step::Engine { backend, mix, tasks } => self.run_engine(backend, mix, tasks).await,
+            Step::Start { backend } => self.start(backend).await,
         }
     }
 
@@ -432,7 +528,8 @@ impl Bench {
         Ok((tally, outcome))
     }
 
-    async fn start_server(&self, database: &BenchDatabase, settings: &Settings) -> Result<Server> {
+    /// On a free port.
+    pub(crate) async fn start_server(&self, database: &BenchDatabase, settings: &Settings) -> Result<Server> {
         let binary = self.server.as_ref().context("there is no server to measure")?;
         Server::start(binary, &database.url, &[], settings).await
     }
@@ -491,6 +588,14 @@ impl Bench {
         self.check(database, 0).await
     }
 
+    /// As [`check`](Self::check), and that there is whatever else customers were told.
+    async fn check_told(&self, database: &BenchDatabase, told: Told) -> Result<()> {
+        let connection = database.connect().await?;
+        books::check_told(&connection, told).await?;
+        connection.close().await?;
+        self.check(database, told.orders).await
+    }
+
     /// By our own rules and by Jangteo's.
     pub(crate) async fn check(&self, database: &BenchDatabase, orders: u64) -> Result<()> {
         let connection = database.connect().await?;
@@ -547,6 +652,17 @@ mod tests {
         assert_eq!((median.figures.rate, median.middle), (20.0, 2));
         assert_eq!(median.figures.bad[&Answer::Lost], 6);
         assert_eq!(median.rounds.iter().map(|round| round.rate).collect::<Vec<_>>(), [30.0, 10.0, 20.0]);
+    }
+
+    #[test]
+    fn every_part_is_measured_and_each_against_something() {
+        for part in Part::ALL {
+            assert!(!part.steps(64).is_empty(), "{part:?}");
+        }
+        let spread = Part::Spread.steps(64);
+        assert!(spread.contains(&Step::Engine { backend: Backend::Mysql, mix: Mix::Spread, tasks: 64 }));
+        let floors = Part::Charges.steps(64).into_iter().filter(|step| step.is_floor()).count();
+        assert_eq!(floors, FLOOR_CONNECTIONS.len());
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use anyhow::{Result, bail, ensure};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
-use crate::scenario::{COUPONS, STAMPEDE};
+use crate::journeys::{Kind, Logbook};
+use crate::load::Traffic;
+use crate::scenario::{COUPONS, STAMPEDE, USERS};
 
 /// Each counts the rows that break a rule.
 const RULES: [(&str, &str); 8] = [
@@ -20,7 +22,8 @@ const RULES: [(&str, &str); 8] = [
     (
         "what is sold has left the stock",
         "SELECT COUNT(*) FROM products p WHERE sales_volume <> \
-         (SELECT COALESCE(-SUM(quantity), 0) FROM stock_movements m WHERE m.product_id = p.id AND kind = 'SALE')",
+         (SELECT COALESCE(-SUM(quantity), 0) FROM stock_movements m WHERE m.product_id = p.id \
+         AND kind IN ('SALE', 'RETURN'))",
     ),
     (
         "the hourly sales add up to the sales volume",
@@ -33,21 +36,23 @@ const RULES: [(&str, &str); 8] = [
          (SELECT COALESCE(SUM(subtotal), 0) FROM order_items i WHERE i.order_id = o.id)",
     ),
     (
-        "an order is paid once, for what it costs, and its payment has a history",
+        "an order has one payment, for what it costs, and its history tells what became of it",
         "SELECT COUNT(*) FROM orders o LEFT JOIN payments p ON p.order_id = o.id \
-         LEFT JOIN payment_history h ON h.order_id = o.id \
-         WHERE p.amount IS NULL OR p.amount <> o.paid_amount OR p.status <> 'COMPLETED' OR h.sequence IS NULL",
+         LEFT JOIN payment_history h ON h.order_id = o.id AND h.to_status = p.status \
+         WHERE o.status <> 'PENDING' AND (p.amount IS NULL OR p.amount <> o.paid_amount OR h.sequence IS NULL \
+         OR p.status <> CASE o.status WHEN 'CANCELLED' THEN 'CANCELLED' ELSE 'COMPLETED' END)",
     ),
     (
-        "an order is in the ledger once, for what was paid",
-        "SELECT COUNT(*) FROM orders o LEFT JOIN (SELECT order_id, SUM(amount) AS taken, COUNT(*) AS entries \
+        "an order is in the ledger once, for what was paid, and again if that was given back",
+        "SELECT COUNT(*) FROM orders o LEFT JOIN (SELECT order_id, SUM(amount) AS moved, COUNT(*) AS entries \
          FROM ledger_entries GROUP BY order_id) l ON l.order_id = o.id \
-         WHERE l.entries IS NULL OR l.entries <> 1 OR l.taken <> -paid_amount",
+         WHERE COALESCE(l.entries, 0) <> CASE o.status WHEN 'PENDING' THEN 0 WHEN 'CANCELLED' THEN 2 ELSE 1 END \
+         OR COALESCE(l.moved, 0) <> CASE WHEN o.status IN ('PENDING', 'CANCELLED') THEN 0 ELSE -paid_amount END",
     ),
     (
         "an order has its event",
         "SELECT COUNT(*) FROM orders o LEFT JOIN outbox e ON e.aggregate = 'order' AND e.aggregate_id = o.id \
-         WHERE e.sequence IS NULL",
+         AND e.sequence = 1 WHERE o.status <> 'PENDING' AND e.sequence IS NULL",
     ),
 ];
 
@@ -96,6 +101,61 @@ pub(crate) async fn check_coupons(database: &DatabaseConnection, winners: u64) -
         "there were {COUPONS} coupons, {issued} were issued, and {winners} customers were told so"
     );
     check_rules(database, &COUPON_RULES).await
+}
+
+/// What customers were told, the warm-up's included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Orders that were placed, whatever became of them.
+    pub(crate) orders: u64,
+    /// Those of them that wait to be paid.
+    unpaid: u64,
+    /// Those of them that were cancelled.
+    cancelled: u64,
+    /// Charges of wallets.
+    charges: u64,
+    /// Coupons.
+    coupons: u64,
+}
+
+impl Told {
+    /// By that many good answers.
+    pub(crate) fn by(traffic: Traffic, answers: u64) -> Self {
+        match traffic {
+            Traffic::Orders { .. } => Self { orders: answers, ..Self::default() },
+            Traffic::Charges => Self { charges: answers, ..Self::default() },
+            Traffic::Catalogue => Self::default(),
+        }
+    }
+
+    /// Visitors.
+    pub(crate) fn to(visitors: &Logbook) -> Self {
+        let [placed, from_carts, paid] =
+            [Kind::PlaceOrder, Kind::OrderCart, Kind::PayOrder].map(|kind| visitors.granted(kind));
+        Self {
+            orders: placed + from_carts,
+            unpaid: from_carts - paid,
+            cancelled: visitors.granted(Kind::CancelOrder),
+            charges: visitors.granted(Kind::Charge) + visitors.granted(Kind::TopUp),
+            coupons: visitors.granted(Kind::ClaimCoupon),
+        }
+    }
+}
+
+/// Checks that everything else that customers were told is there, and no more.
+pub(crate) async fn check_told(database: &DatabaseConnection, told: Told) -> Result<()> {
+    // Every wallet was charged once before anybody came.
+    let charges = format!("SELECT COUNT(*) - {USERS} FROM ledger_entries WHERE kind = 'CHARGE'");
+    for (what, told, there) in [
+        ("orders that wait", told.unpaid, "SELECT COUNT(*) FROM orders WHERE status = 'PENDING'"),
+        ("cancelled orders", told.cancelled, "SELECT COUNT(*) FROM orders WHERE status = 'CANCELLED'"),
+        ("charges", told.charges, charges.as_str()),
+        ("coupons of customers", told.coupons, "SELECT COUNT(*) FROM user_coupons"),
+    ] {
+        let there = count(database, there).await?;
+        ensure!(u64::try_from(there)? == told, "{told} {what} were reported, {there} are there");
+    }
+    Ok(())
 }
 
 async fn check_rules(database: &DatabaseConnection, rules: &[(&str, &str)]) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The floor: the classic way to place an order. One transaction per order with row locks, straight through the
 //! driver with prepared statements - no HTTP, no ORM, no batch. What it writes is what Jangteo writes.
 
+mod charges;
 mod mysql;
 mod sqlite;
 mod statements;
@@ -19,6 +20,7 @@ use sqlx::{MySql, MySqlConnection, Sqlite};
 
 use crate::measure::{Lengths, Tally, Window, on_own_thread};
 use crate::scenario::{Backend, Mix};
+pub(crate) use charges::ChargeFloor;
 use till::{Dialect, Till};
 
 /// A floor to measure.

@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::measure::{Answer, Lengths, Tally, Window, on_own_thread};
-use crate::scenario::Mix;
+use crate::scenario::{CHARGE, Mix, any_user};
 
 /// What clients ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,8 @@ pub(crate) enum Traffic {
     },
     /// `GET /api/v1/products`, the first page.
     Catalogue,
+    /// `POST /api/v1/wallets/charge`.
+    Charges,
 }
 
 impl fmt::Display for Traffic {
@@ -42,6 +44,7 @@ impl fmt::Display for Traffic {
             Self::Orders { mix, keyed: false } => write!(f, "{mix}"),
             Self::Orders { mix, keyed: true } => write!(f, "{mix}, with idempotency keys"),
             Self::Catalogue => f.write_str("GET /products"),
+            Self::Charges => f.write_str("charges"),
         }
     }
 }
@@ -129,7 +132,7 @@ async fn ask_on_time(
 
 /// The moments to ask at, each when it has come. From a thread of its own, because the runtime's timers are exact to the
 /// millisecond only.
-fn arrivals(rate: f64, window: Window) -> Result<UnboundedReceiver<Instant>> {
+pub(crate) fn arrivals(rate: f64, window: Window) -> Result<UnboundedReceiver<Instant>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let interval = Duration::from_secs_f64(1.0 / rate);
     let mut due = Instant::now();
@@ -195,6 +198,11 @@ impl Connection {
         Ok(Self { sender })
     }
 
+    /// Whether it can be asked on.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// Reads the answer to its end, as a client would.
     pub(crate) async fn ask(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<StatusCode> {
         self.sender.ready().await?;
@@ -223,7 +231,7 @@ struct Requests {
     expected: StatusCode,
     host: HeaderValue,
     /// User and body.
-    orders: Vec<(HeaderValue, Bytes)>,
+    bodies: Vec<(HeaderValue, Bytes)>,
     used: Cell<usize>,
 }
 
@@ -231,25 +239,32 @@ impl Requests {
     const PREPARED: usize = 1 << 16;
 
     fn prepare(server: SocketAddr, traffic: Traffic) -> Result<Self> {
-        let (expected, orders) = match traffic {
+        let (expected, bodies) = match traffic {
             Traffic::Orders { mix, .. } => {
                 let baskets = (0..Self::PREPARED).map(|_| mix.basket());
                 let orders = baskets.map(|basket| (basket.user.into(), basket.to_json().into())).collect();
                 (StatusCode::CREATED, orders)
             }
+            Traffic::Charges => {
+                let body = Bytes::from(format!(r#"{{"amount":{}}}"#, CHARGE / 100));
+                let charges = (0..Self::PREPARED).map(|_| (any_user().into(), body.clone())).collect();
+                (StatusCode::OK, charges)
+            }
             Traffic::Catalogue => (StatusCode::OK, Vec::new()),
         };
-        Ok(Self { traffic, expected, host: server.to_string().try_into()?, orders, used: Cell::new(0) })
+        Ok(Self { traffic, expected, host: server.to_string().try_into()?, bodies, used: Cell::new(0) })
     }
 
     fn next(&self) -> Result<Request<Full<Bytes>>> {
         let number = self.used.replace(self.used.get() + 1);
         let request = Request::builder().header(HOST, self.host.clone());
-        let Traffic::Orders { keyed, .. } = self.traffic else {
-            return Ok(request.uri("/api/v1/products").body(Full::default())?);
+        let (path, keyed) = match self.traffic {
+            Traffic::Catalogue => return Ok(request.uri("/api/v1/products").body(Full::default())?),
+            Traffic::Orders { keyed, .. } => ("/api/v1/orders", keyed),
+            Traffic::Charges => ("/api/v1/wallets/charge", false),
         };
-        let (user, body) = self.orders[number % Self::PREPARED].clone();
-        let mut request = request.method(Method::POST).uri("/api/v1/orders");
+        let (user, body) = self.bodies[number % Self::PREPARED].clone();
+        let mut request = request.method(Method::POST).uri(path);
         request = request.header(CONTENT_TYPE, JSON).header("x-user-id", user);
         if keyed {
             request = request.header("idempotency-key", format!("order-{number}"));
@@ -258,7 +273,8 @@ impl Requests {
     }
 }
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The type of every body.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 #[cfg(test)]
 mod tests {

@@ -65,7 +65,7 @@ pub(crate) struct Busy {
     pub(crate) database: f64,
     /// By a Redis that this process started.
     pub(crate) redis: f64,
-    /// By Jangteo: servers and workers.
+    /// By Jangteo, servers and workers, or by the bare server in its place.
     pub(crate) server: f64,
     /// By the data platform that events are delivered to, and its broker.
     pub(crate) platform: f64,
@@ -168,8 +168,8 @@ impl Memory {
     }
 }
 
-/// The name of Jangteo's processes, but for the data platform.
-const SERVER: &[&str] = &["jangteo"];
+/// The names of servers: of Jangteo, and of the bare one.
+const SERVER: &[&str] = &["jangteo", "loadtest"];
 
 /// The command of Jangteo that runs a data platform.
 pub(crate) const PLATFORM: &str = "platform";

@@ -1,14 +1,19 @@
-//! Measures Jangteo against the classic way of placing orders, on the same machine in the same hour.
+//! The load generator. Without a URL it is the benchmark: it measures Jangteo against the classic way of placing orders,
+//! on the same machine in the same hour. With one it puts load on a deployment that is running already.
 //!
-//! `cargo xtask bench` builds both and runs it; `docs/benchmarks.md` says how to read what it prints. It starts a
-//! durable MariaDB and a server for each measurement, puts its load on the loopback interface only, and stops
+//! `cargo xtask bench` builds both and runs it; `docs/benchmarks.md` says how to read what it prints. The benchmark starts
+//! a durable MariaDB and a server for each measurement, puts its load on the loopback interface only, and stops
 //! whatever it started, however it ends.
 
+mod bare;
 mod bench;
 mod books;
 mod databases;
+mod drive;
+mod engine;
 mod events;
 mod floor;
+mod journeys;
 mod load;
 mod machine;
 mod measure;
@@ -28,8 +33,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use bare::Bare;
 use bench::{Bench, Part, Step};
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use databases::{Databases, describe_sqlite};
 use measure::Lengths;
 use report::Report;
@@ -38,82 +44,135 @@ use report::page::{self, bars};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Measures Jangteo against one transaction per order.
+/// Measures how much Jangteo takes.
+///
+/// Without --url it is the benchmark: it starts a database and a server for each measurement, compares them with one
+/// transaction per order, checks the books after each, and ends with a table. With --url it puts load on a deployment that
+/// is running already, in the scenarios asked for, and ends with its audit.
 #[derive(Debug, Parser)]
-#[command(name = "jangteo-bench")]
+#[command(
+    name = "loadtest",
+    override_usage = "loadtest [OPTIONS]                the benchmark\n       loadtest --url <URL> [OPTIONS]    load on a running deployment"
+)]
 struct Cli {
-    /// Measure this part only; may be given several times.
-    #[arg(long, value_enum)]
-    only: Vec<Part>,
-    /// Measure the floors only; needs no server.
-    #[arg(long)]
-    floor_only: bool,
-    /// Measure everything so many times, and take the medians.
+    #[command(subcommand)]
+    task: Option<Task>,
+    /// Measure everything so many times, and take the medians
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     repeat: u8,
-    /// Seconds to measure.
+    /// Seconds to measure
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// Seconds of load before that.
+    /// Seconds of load before that
     #[arg(long, default_value_t = 3)]
     warm_up: u64,
-    /// Keep-alive clients, each with one request at a time.
-    #[arg(long, default_value_t = 64)]
+    /// Keep-alive clients, each with one request at a time
+    #[arg(long, default_value = "64", value_parser = clients)]
     clients: usize,
-    /// The server's program; the one beside this one unless given.
-    #[arg(long)]
+    #[command(flatten)]
+    bench: BenchOptions,
+    #[command(flatten)]
+    drive: drive::Options,
+}
+
+/// What this program starts itself for.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// The bare server that the benchmark compares with
+    #[command(hide = true)]
+    Bare(Bare),
+}
+
+/// What is asked of the benchmark only.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Benchmark")]
+struct BenchOptions {
+    /// Measure this part only; may be given several times
+    #[arg(long, value_enum, value_name = "PART", conflicts_with = "url")]
+    only: Vec<Part>,
+    /// Measure the floors only; needs no server
+    #[arg(long, conflicts_with = "url")]
+    floor_only: bool,
+    /// The server's program; the one beside this one unless given
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
     server_bin: Option<PathBuf>,
-    /// A MySQL or MariaDB server to use instead of starting one; the database `jangteo_bench` on it is dropped.
-    #[arg(long)]
+    /// A MySQL or MariaDB server to use instead of starting one; the database `jangteo_bench` on it is dropped
+    #[arg(long, value_name = "URL", conflicts_with = "url")]
     mysql_url: Option<String>,
-    /// Draw the stampedes into this SVG file.
-    #[arg(long)]
+    /// Draw the stampedes into this SVG file
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
     plot: Option<PathBuf>,
-    /// Write the report as a page into this file; into `bench/report.html` beside the build unless given.
-    #[arg(long)]
+    /// Write the report as a page into this file; into `bench/report.html` among the builds unless given
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
     html: Option<PathBuf>,
-    /// Write everything that was measured into this file; into `bench/report.json` beside the build unless given.
-    #[arg(long)]
+    /// Write everything that was measured into this file; into `bench/report.json` among the builds unless given
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
     json: Option<PathBuf>,
+}
+
+fn clients(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|clients| *clients > 0).ok_or("must be a whole number above 0")
+}
+
+impl Cli {
+    fn lengths(&self) -> Lengths {
+        let (warm_up, measured) = (Duration::from_secs(self.warm_up), Duration::from_secs(self.seconds));
+        Lengths { warm_up, measured }
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the report is this program's output")]
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = Runtime::new().expect("a runtime can be created");
+    if let Some(Task::Bare(bare)) = cli.task {
+        return ended(runtime.block_on(bare.serve()).map(|()| ExitCode::SUCCESS));
+    }
     let report = runtime.block_on(async {
         tokio::select! {
-            report = run(&cli) => report,
+            report = report(&cli) => report,
             interrupted = interruption() => Err(interrupted),
         }
     });
     // What still blocks belongs to a run that was given up.
     runtime.shutdown_background();
-    match report {
-        Ok(report) => {
-            println!("{report}");
-            match write_files(&cli, &report) {
-                Ok(page) => println!("The report with its pictures is {}", page.display()),
-                Err(error) => return failure(&error),
-            }
-            ExitCode::SUCCESS
+    ended(report.map(|(report, code)| {
+        println!("{report}");
+        code
+    }))
+}
+
+fn ended(outcome: Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// What was found, and whether it is as it should be.
+async fn report(cli: &Cli) -> Result<(String, ExitCode)> {
+    match cli.drive.drive(cli.clients, cli.lengths(), cli.repeat.into())? {
+        Some(drive) => {
+            let driven = drive.run().await?;
+            let code = if driven.found_violations() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            Ok((driven.to_string(), code))
         }
-        Err(error) => failure(&error),
+        None => {
+            let report = run(cli).await?;
+            let page = write_files(&cli.bench, &report)?;
+            let text = format!("{report}\nThe report with its pictures is {}", page.display());
+            Ok((text, ExitCode::SUCCESS))
+        }
     }
 }
 
-fn failure(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
-}
-
 async fn run(cli: &Cli) -> Result<Report> {
-    let server = if cli.floor_only { None } else { Some(server_program(cli)?) };
+    let server = if cli.bench.floor_only { None } else { Some(server_program(cli)?) };
     let disk = choose_disk()?;
     let mut steps = steps(cli);
     let kafka = find_kafka(&mut steps).await;
     eprintln!("Starting the database");
-    let databases = Databases::on(cli.mysql_url.clone()).await?;
+    let databases = Databases::on(cli.bench.mysql_url.clone()).await?;
     let mut circumstances = vec![
         format!("machine: {}", machine::describe()),
         format!("data on: {disk}"),
@@ -125,9 +184,7 @@ async fn run(cli: &Cli) -> Result<Report> {
         ),
     ];
     circumstances.extend(kafka);
-    let lengths =
-        Lengths { warm_up: Duration::from_secs(cli.warm_up), measured: Duration::from_secs(cli.seconds) };
-    let bench = Bench { databases, server, lengths };
+    let bench = Bench { databases, server, lengths: cli.lengths() };
     let results = bench.run(&steps, usize::from(cli.repeat)).await;
     bench.databases.drop_mysql().await?;
     let report = Report { circumstances, clients: cli.clients, results: results? };
@@ -135,12 +192,13 @@ async fn run(cli: &Cli) -> Result<Report> {
 }
 
 /// Where the page is.
-fn write_files(cli: &Cli, report: &Report) -> Result<PathBuf> {
+fn write_files(options: &BenchOptions, report: &Report) -> Result<PathBuf> {
     let document = Document::of(report);
-    let (html, json) = (file(cli.html.as_ref(), "report.html")?, file(cli.json.as_ref(), "report.json")?);
+    let html = file(options.html.as_ref(), "report.html")?;
+    let json = file(options.json.as_ref(), "report.json")?;
     write(&html, &page::of(&document))?;
     write(&json, &document.to_json()?)?;
-    if let (Some(file), Some(picture)) = (&cli.plot, bars::of_stampedes(&document)) {
+    if let (Some(file), Some(picture)) = (&options.plot, bars::of_stampedes(&document)) {
         write(file, &picture)?;
     }
     Ok(html)
@@ -163,9 +221,9 @@ fn write(file: &Path, text: &str) -> Result<()> {
 }
 
 fn steps(cli: &Cli) -> Vec<Step> {
-    let parts = if cli.only.is_empty() { &Part::ALL[..] } else { &cli.only };
+    let parts = if cli.bench.only.is_empty() { &Part::ALL[..] } else { &cli.bench.only };
     let steps = parts.iter().flat_map(|part| part.steps(cli.clients));
-    steps.filter(|step| !cli.floor_only || step.is_floor()).collect()
+    steps.filter(|step| !cli.bench.floor_only || step.is_floor()).collect()
 }
 
 /// Leaves out what needs a broker when there is none. What to say about it, for the report.
@@ -181,7 +239,7 @@ async fn find_kafka(steps: &mut Vec<Step>) -> Option<String> {
 
 fn server_program(cli: &Cli) -> Result<PathBuf> {
     let beside = || Ok::<_, std::io::Error>(env::current_exe()?.with_file_name("jangteo"));
-    let program = cli.server_bin.clone().map_or_else(beside, Ok)?;
+    let program = cli.bench.server_bin.clone().map_or_else(beside, Ok)?;
     let found = program.canonicalize();
     found.with_context(|| format!("{}: build it first, or run `cargo xtask bench`", program.display()))
 }
@@ -207,5 +265,26 @@ async fn interruption() -> anyhow::Error {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => anyhow::anyhow!("interrupted"),
         _ = terminate.recv() => anyhow::anyhow!("asked to end"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_benchmark_is_no_load_on_a_deployment() {
+        for option in ["--only hot", "--floor-only", "--plot x.svg"] {
+            let line = format!("loadtest --url http://127.0.0.1:1 {option}");
+            assert!(Cli::try_parse_from(line.split_whitespace()).is_err(), "{option}");
+        }
+        assert!(Cli::try_parse_from(["loadtest", "--clients", "0"]).is_err());
     }
 }

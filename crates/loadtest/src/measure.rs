@@ -100,8 +100,8 @@ pub(crate) struct Tally {
     window: Window,
     /// Microseconds of the good answers in the window.
     latencies: Histogram<u64>,
-    /// All until the window closes, the warm-up's included.
-    slices: Slices,
+    /// All until the window closes, the warm-up's included; none when they are in another tally, too.
+    slices: Option<Slices>,
     /// All of them, the warm-up's included.
     answers: BTreeMap<Answer, u64>,
     /// How often a transaction was tried again.
@@ -111,8 +111,12 @@ pub(crate) struct Tally {
 impl Tally {
     /// Nothing yet.
     pub(crate) fn new(window: Window) -> Self {
-        let slices = Slices::new(window.began, SLICE);
-        Self { window, latencies: histogram(), slices, answers: BTreeMap::new(), retries: 0 }
+        Self { slices: Some(Slices::new(window.began, SLICE)), ..Self::aside(window) }
+    }
+
+    /// Nothing yet, of answers that are in another tally, too.
+    pub(crate) fn aside(window: Window) -> Self {
+        Self { window, latencies: histogram(), slices: None, answers: BTreeMap::new(), retries: 0 }
     }
 
     /// Counts an answer that came just now.
@@ -136,6 +140,7 @@ impl Tally {
 
     fn count(&mut self, answer: Answer, now: Instant, latency: Duration) {
         *self.answers.entry(answer).or_default() += 1;
+        let Some(slices) = &mut self.slices else { return };
         if answer == Answer::Good {
             count_good();
         }
@@ -143,8 +148,8 @@ impl Tally {
             return;
         }
         match answer {
-            Answer::Good => self.slices.add_good(now, latency),
-            Answer::Status(_) | Answer::Lost => self.slices.add_bad(now),
+            Answer::Good => slices.add_good(now, latency),
+            Answer::Status(_) | Answer::Lost => slices.add_bad(now),
         }
     }
 
@@ -157,7 +162,7 @@ impl Tally {
     #[must_use]
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.latencies.add(other.latencies).expect("both have the same bounds");
-        self.slices = self.slices.and(other.slices);
+        self.slices = self.slices.zip(other.slices).map(|(slices, other)| slices.and(other));
         for (answer, count) in other.answers {
             *self.answers.entry(answer).or_default() += count;
         }
@@ -172,13 +177,14 @@ impl Tally {
 
     /// When the run began, with its warm-up.
     pub(crate) fn began(&self) -> Instant {
-        self.slices.began()
+        self.window.began
     }
 
     /// How it went, from there until the window closed.
     pub(crate) fn timeline(&self) -> Timeline {
         let Window { began, opens, closes } = self.window;
-        self.slices.clone().timeline(opens - began, closes)
+        let slices = self.slices.clone().unwrap_or_else(|| Slices::new(began, SLICE));
+        slices.timeline(opens - began, closes)
     }
 
     /// The figures.

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::{CROWD, Outcome, Setup, Step, catalogue, claims, limited_orders, orders};
+use crate::bench::{CROWD, Outcome, Setup, Step, catalogue, charges, claims, limited_orders, orders};
 use crate::load::Traffic;
 use crate::scenario::{Backend, Mix};
 use crate::stampede::{Gate, Way};
 
 pub(crate) mod document;
 mod events;
+pub(crate) mod journeys;
+mod limits;
 pub(crate) mod page;
 mod subject;
 mod text;
@@ -87,17 +89,20 @@ impl Report {
         let rest = [Backend::Mysql, Backend::Sqlite].map(|backend| orders(backend, Mix::Spread, 1));
         let of_spread = self.rate(hot).zip(self.rate(spread)).map(|(hot, spread)| 100.0 * hot / spread);
         vec![
-            target("MariaDB, spread", Bound::AtLeast(2.5), "x floor", self.times_floor(spread)),
-            target("MariaDB, hot", Bound::AtLeast(5.0), "x floor", self.times_floor(hot)),
+            target("MariaDB, spread", Bound::AtLeast(5.0), "x floor", self.times_floor(spread)),
+            target("MariaDB, hot", Bound::AtLeast(10.0), "x floor", self.times_floor(hot)),
             target("MariaDB, hot against spread", Bound::AtLeast(80.0), "%", of_spread),
-            target("SQLite, spread", Bound::AtLeast(6.0), "x floor", self.times_floor(sqlite)),
+            target("SQLite, spread", Bound::AtLeast(12.0), "x floor", self.times_floor(sqlite)),
             target(
                 "p99 of orders under load",
-                Bound::Below(50.0),
+                Bound::Below(25.0),
                 "ms",
                 self.worst_p99(&[spread, hot, sqlite]),
             ),
             target("p99 of an order at rest", Bound::Below(5.0), "ms", self.worst_p99(&rest)),
+            target("charges", Bound::AtLeast(5.0), "x floor", self.times_floor(charges(clients))),
+            target("server's memory at rest", Bound::Below(30.0), "MB", self.memory_at_rest()),
+            target("from the start to the first answer", Bound::Below(1000.0), "ms", self.slowest_start()),
             target(
                 "server's memory at most",
                 Bound::Below(100.0),
@@ -116,6 +121,7 @@ impl Report {
         let failed = self.outcome(frozen).map(|outcome| outcome.figures.bad.values().sum::<u64>() as f64);
         vec![
             target("GET /products", Bound::AtLeast(5000.0), "/s", self.rate(catalogue)),
+            target("GET /products", Bound::AtLeast(50.0), "% of a bare server", self.of_bare(catalogue)),
             target("GET /products, cached", Bound::AtLeast(3.0), "x not cached", self.times_floor(catalogue)),
             target("stampede on a coupon", Bound::AtLeast(10.0), "x floor", self.times_floor(stampede)),
             target("p99 of its claims", Bound::Below(200.0), "ms", p99(stampede)),
@@ -174,7 +180,11 @@ fn is_floor_of(floor: Step, step: Step) -> bool {
         (
             Step::Floor { backend: a, mix: b, .. },
             Step::Server { backend, traffic: Traffic::Orders { mix, .. }, .. },
-        ) => (a, b) == (backend, mix),
+        )
+        | (Step::Floor { backend: a, mix: b, .. }, Step::Engine { backend, mix, .. }) => {
+            (a, b) == (backend, mix)
+        }
+        (Step::ChargeFloor { .. }, Step::Server { traffic: Traffic::Charges, .. }) => true,
         (
             Step::Server { traffic: Traffic::Catalogue, setup: Setup::Uncached, .. },
             Step::Server { traffic: Traffic::Catalogue, setup: Setup::Default, .. },
@@ -234,6 +244,21 @@ mod tests {
         assert_eq!(report.times_floor(redis_lock), Some(0.5));
         assert_eq!(report.times_floor(jangteo), Some(12.0));
         assert_eq!(report.times_floor(cached), Some(5.0));
+    }
+
+    #[test]
+    fn charges_and_the_engine_have_floors_too() {
+        let (backend, mix) = (Backend::Mysql, Mix::Spread);
+        let engine = Step::Engine { backend, mix, tasks: 64 };
+        let report = report(vec![
+            (Step::ChargeFloor { connections: 16 }, at(3000.0)),
+            (Step::ChargeFloor { connections: 32 }, at(2000.0)),
+            (charges(64), at(15_000.0)),
+            (Step::Floor { backend, mix, connections: 16 }, at(1000.0)),
+            (engine, at(6000.0)),
+        ]);
+        assert_eq!(report.times_floor(charges(64)), Some(5.0));
+        assert_eq!(report.times_floor(engine), Some(6.0));
     }
 
     #[test]

@@ -8,8 +8,11 @@ use jangteo_domain::{OrderRequest, ProductId, Quantity, UserId};
 pub(crate) const USERS: i64 = 20_000;
 /// Products, with ids from 1.
 pub(crate) const PRODUCTS: i64 = 200;
-/// Minor units in every wallet at first: enough for every order of a run, and within the default wallet cap.
-pub(crate) const BALANCE: i64 = 100_000_000;
+/// Minor units in every wallet at first: enough for every order of a run, and half of the default wallet cap, so that
+/// wallets can be charged.
+pub(crate) const BALANCE: i64 = 50_000_000;
+/// Minor units that are charged at once: whole units, and so few that no wallet reaches its cap.
+pub(crate) const CHARGE: i64 = 1_000;
 /// Pieces of every product at first.
 pub(crate) const STOCK: i64 = 1_000_000_000;
 
@@ -84,7 +87,7 @@ impl Mix {
 
     /// A basket at random.
     pub(crate) fn basket(self) -> Basket {
-        let user = rand::random_range(1..=USERS);
+        let user = any_user();
         let products = match self {
             Self::Spread => {
                 let first = rand::random_range(1..=PRODUCTS);
@@ -95,6 +98,11 @@ impl Mix {
         };
         Basket { user, products }
     }
+}
+
+/// Any customer, each as likely.
+pub(crate) fn any_user() -> i64 {
+    rand::random_range(1..=USERS)
 }
 
 /// Any other product, each as likely.

@@ -26,6 +26,8 @@ pub(crate) type Settings = BTreeMap<&'static str, String>;
 pub(crate) struct Server {
     /// Where it answers.
     pub(crate) address: SocketAddr,
+    /// How long after its start it answered what a customer asks first.
+    pub(crate) first_answer: Duration,
     program: Program,
 }
 
@@ -45,13 +47,15 @@ impl Server {
         flags: &[&str],
         settings: &Settings,
     ) -> Result<Self> {
-        let address = free_address()?;
+        let (address, started) = (free_address()?, Instant::now());
         let mut program = Program::start("the server", binary, |command| {
             command.args(["serve", "--no-demo"]).args(flags).envs(settings);
             command.env("JANGTEO_DATABASE_URL", database_url).env("JANGTEO_LISTEN", address.to_string());
         })?;
+        program.await_page(address, "/api/v1/products").await?;
+        let first_answer = started.elapsed();
         program.await_page(address, "/health/ready").await?;
-        Ok(Self { address, program })
+        Ok(Self { address, first_answer, program })
     }
 
     /// What its process has in memory; Linux only.

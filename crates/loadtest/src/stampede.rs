@@ -93,7 +93,7 @@ struct Attempt {
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum Fate {
     /// The customer has the coupon now.
     Won,
     /// All were issued, or the customer had it before.

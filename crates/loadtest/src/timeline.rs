@@ -45,11 +45,6 @@ impl Slices {
         Self { began, length, slices: Vec::new() }
     }
 
-    /// When the first begins.
-    pub(crate) fn began(&self) -> Instant {
-        self.began
-    }
-
     /// Counts an answer that was good.
     pub(crate) fn add_good(&mut self, came: Instant, latency: Duration) {
         self.at(came).latencies.saturating_record(micros(latency));

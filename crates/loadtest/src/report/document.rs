@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{Bound, Report, Target, is_floor_of, megabytes, milliseconds};
 use crate::bench::{Outcome, Round, Step};
 use crate::events::Events;
+use crate::journeys::{Breakdown, Row};
 use crate::machine::{self, Busy, Memory};
+use crate::measure::Figures;
 use crate::scenario::COUPONS;
 use crate::stampede::{ATTEMPTS, Crowd, Share};
 use crate::timeline::Timeline;
@@ -93,6 +95,12 @@ pub(crate) struct Measurement {
     pub(crate) retries: u64,
     /// Answers of all rounds that are not what was asked for, by what they were.
     pub(crate) bad_answers: BTreeMap<String, u64>,
+    /// How long after its start a server answered, where that is what was measured.
+    pub(crate) first_answer_ms: Option<f64>,
+    /// Of each kind of request, where there were several.
+    pub(crate) requests: Vec<Kind>,
+    /// Of each way through the shop of several requests, from the first to the last answer.
+    pub(crate) journeys: Vec<Kind>,
     /// Of a stampede.
     pub(crate) crowd: Option<Contest>,
     /// Of orders whose events were delivered, or were not.
@@ -123,6 +131,18 @@ pub(crate) struct Numbers {
     pub(crate) p99_ms: f64,
     /// Milliseconds of the longest.
     pub(crate) longest_ms: f64,
+}
+
+/// What was asked for in some share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Kind {
+    /// What.
+    pub(crate) what: String,
+    /// Refusals included.
+    pub(crate) figures: Numbers,
+    /// How many were told no, because something was sold out or the like.
+    pub(crate) refused: u64,
 }
 
 /// Who got a coupon and who did not.
@@ -217,16 +237,20 @@ impl Goal {
 
 fn measurement(report: &Report, step: Step, outcome: &Outcome) -> Measurement {
     let figures = &outcome.figures;
+    let rows = |of: fn(&Breakdown) -> &Vec<Row>| outcome.breakdown.iter().flat_map(of).map(Kind::of).collect();
     let is_compared_with = report.results.iter().any(|(other, _)| is_floor_of(step, *other));
     Measurement {
         subject: step.subject(),
         name: step.to_string(),
         is_floor: step.is_floor() || is_compared_with,
         at_a_time: step.at_a_time(),
-        figures: Numbers::of(figures.rate, [figures.median, figures.p99, figures.longest]),
+        figures: Numbers::of_figures(figures),
         times_floor: report.times_floor(step),
         retries: figures.retries,
         bad_answers: figures.bad.iter().map(|(answer, count)| (answer.to_string(), *count)).collect(),
+        first_answer_ms: outcome.first_answer.map(milliseconds),
+        requests: rows(|breakdown| &breakdown.requests),
+        journeys: rows(|breakdown| &breakdown.journeys),
         crowd: outcome.crowd.map(Contest::of),
         events: outcome.events.map(Deliveries::of),
         memory: outcome.memory.map(Footprint::of),
@@ -251,8 +275,18 @@ impl Numbers {
         Self { per_second, p50_ms, p99_ms, longest_ms }
     }
 
+    fn of_figures(figures: &Figures) -> Self {
+        Self::of(figures.rate, [figures.median, figures.p99, figures.longest])
+    }
+
     fn of_round(round: &Round) -> Self {
         Self::of(round.rate, [round.median, round.p99, round.longest])
+    }
+}
+
+impl Kind {
+    fn of(row: &Row) -> Self {
+        Self { what: row.what.clone(), figures: Numbers::of_figures(&row.figures), refused: row.refused }
     }
 }
 
@@ -292,7 +326,7 @@ impl Footprint {
 pub(super) mod tests {
     use super::*;
     use crate::bench::{claims, orders};
-    use crate::measure::{Answer, Figures};
+    use crate::measure::Answer;
     use crate::scenario::{Backend, Mix};
     use crate::stampede::Gate;
     use crate::timeline::{Latency, Slice};

@@ -118,7 +118,14 @@ impl Report {
     fn trials(&self) -> impl Iterator<Item = (Trial, &Outcome, &Events)> {
         self.results.iter().filter_map(|(step, outcome)| match step {
             Step::Events { trial, .. } => Some((*trial, outcome, outcome.events.as_ref()?)),
-            Step::Floor { .. } | Step::Server { .. } | Step::Stampede { .. } => None,
+            Step::Floor { .. }
+            | Step::Server { .. }
+            | Step::Stampede { .. }
+            | Step::ChargeFloor { .. }
+            | Step::Journeys { .. }
+            | Step::Bare { .. }
+            | Step::Engine { .. }
+            | Step::Start { .. } => None,
         })
     }
 

@@ -171,7 +171,7 @@ fn section(subject: &Subject<'_>, at: usize, cores: usize) -> Markup {
         section id={ "s" (at) } {
             h2 { (subject.name) }
             div.charts {
-                (bars::rates(&best))
+                @if best.iter().any(|measurement| measurement.first_answer_ms.is_none()) { (bars::rates(&best)) }
                 @if best.len() > 1 {
                     @for chart in comparisons(&best).iter().flatten() { (chart.draw()) }
                 }

@@ -28,6 +28,9 @@ impl fmt::Display for Report {
         }
         writeln!(f, "\n{}", self.figures())?;
         writeln!(f, "\nMemory of the server in MB, and processors in use by:\n\n{}", self.resources())?;
+        self.write_limits(f)?;
+        self.write_starts(f)?;
+        self.write_journeys(f)?;
         self.write_crowds(f)?;
         self.write_events(f)?;
         writeln!(f, "\n{}", verdicts(&self.targets()))?;
@@ -47,7 +50,7 @@ impl Report {
             "x floor",
             "retries",
         ]);
-        for (step, outcome) in &self.results {
+        for (step, outcome) in self.results.iter().filter(|(_, outcome)| outcome.first_answer.is_none()) {
             let figures = &outcome.figures;
             let [median, p99, longest] = [figures.median, figures.p99, figures.longest].map(milliseconds);
             table.add_row([
@@ -68,7 +71,7 @@ impl Report {
         let header =
             ["measured", "at a time", "peak MB", "now MB", "server", "database", "Redis", "platform", "load"];
         let mut table = table(header);
-        for (step, outcome) in &self.results {
+        for (step, outcome) in self.results.iter().filter(|(_, outcome)| outcome.first_answer.is_none()) {
             let memory = outcome.memory.map(|memory| [memory.peak_kib, memory.resident_kib]);
             let memory = memory.map(|kib| kib.map(|kib| format!("{:.0}", megabytes(kib))));
             let busy = outcome.busy.map(|busy| busy.shares().map(|(_, share)| format!("{share:.2}")));

@@ -49,7 +49,7 @@ pub(crate) struct Share {
 
 impl Tally {
     /// Nothing yet of a stampede that everybody was let into at that moment.
-    pub(super) fn new(opened: Instant) -> Self {
+    pub(crate) fn new(opened: Instant) -> Self {
         let slices = Slices::new(opened, SLICE);
         Self {
             opened,
@@ -64,7 +64,7 @@ impl Tally {
     }
 
     /// Counts an answer that came just now.
-    pub(super) fn add(&mut self, fate: Fate, asked: Instant) {
+    pub(crate) fn add(&mut self, fate: Fate, asked: Instant) {
         let now = Instant::now();
         let latency = micros(now - asked);
         match fate {

@@ -5,15 +5,18 @@ use maud::{Markup, html};
 use super::bars;
 use super::chart::{Chart, Line, Note};
 use super::scale::{Scale, number};
-use crate::report::document::{Measurement, Side};
+use crate::report::document::{Kind, Measurement, Side};
 use crate::timeline::{Latency, Placed, Timeline};
 
-/// Names and classes of the percentiles, the longest first: it is drawn behind the others.
-const PERCENTILES: [(&str, &str, fn(&Latency) -> f64); 4] = [
-    ("longest", "longest", |latency| latency.longest_ms),
-    ("p99", "p99", |latency| latency.p99_ms),
-    ("p90", "p90", |latency| latency.p90_ms),
-    ("p50", "p50", |latency| latency.p50_ms),
+/// What is drawn of a latency, by the name of it and of its class.
+type Percentile = (&'static str, fn(&Latency) -> f64);
+
+/// The longest first: it is drawn behind the others.
+const PERCENTILES: [Percentile; 4] = [
+    ("longest", |latency| latency.longest_ms),
+    ("p99", |latency| latency.p99_ms),
+    ("p90", |latency| latency.p90_ms),
+    ("p50", |latency| latency.p50_ms),
 ];
 
 /// Folded up, unless it is one of those that the report is about.
@@ -24,8 +27,12 @@ pub(super) fn describe(measurement: &Measurement, cores: usize, open: bool) -> M
             summary {
                 strong { (measurement.name) }
                 span.soft {
-                    " · " (measurement.at_a_time) " at a time · " (number(figures.per_second)) "/s · p50 "
-                    (number(figures.p50_ms)) " ms · p99 " (number(figures.p99_ms)) " ms"
+                    @if let Some(first_answer) = measurement.first_answer_ms {
+                        " · first answer after " (number(first_answer)) " ms"
+                    } @else {
+                        " · " (measurement.at_a_time) " at a time · " (number(figures.per_second)) "/s · p50 "
+                        (number(figures.p50_ms)) " ms · p99 " (number(figures.p99_ms)) " ms"
+                    }
                     @if let Some(times) = measurement.times_floor { " · " (format!("{times:.2}")) " x floor" }
                 }
             }
@@ -38,8 +45,38 @@ pub(super) fn describe(measurement: &Measurement, cores: usize, open: bool) -> M
 fn tables(measurement: &Measurement) -> Markup {
     html! {
         div.tables {
-            div.scroll { (rounds(measurement)) }
+            @if measurement.first_answer_ms.is_none() { div.scroll { (rounds(measurement)) } }
             dl { (facts(measurement)) }
+            @if measurement.requests.len() + measurement.journeys.len() > 1 {
+                div.scroll { (kinds(measurement)) }
+            }
+        }
+    }
+}
+
+/// Journeys are in italics: a request is in one of them, too.
+fn kinds(measurement: &Measurement) -> Markup {
+    let row = |kind: &Kind, name: Markup| {
+        html! {
+            tr {
+                td { (name) }
+                td { (number(kind.figures.per_second)) }
+                td { (number(kind.figures.p50_ms)) }
+                td { (number(kind.figures.p99_ms)) }
+                td { (number(kind.figures.longest_ms)) }
+                td { (number(kind.refused as f64)) }
+            }
+        }
+    };
+    html! {
+        table {
+            thead { tr {
+                th { "asked for" } th { "per second" } th { "p50 ms" } th { "p99 ms" } th { "longest ms" } th { "told no" }
+            } }
+            tbody {
+                @for kind in &measurement.requests { (row(kind, html! { (kind.what) })) }
+                @for kind in &measurement.journeys { (row(kind, html! { em { (kind.what) } })) }
+            }
         }
     }
 }
@@ -196,16 +233,16 @@ fn latency(timeline: &Timeline) -> Option<Chart> {
     let latencies = || timeline.placed().filter_map(|placed| placed.slice.latency);
     let least = latencies().map(|latency| latency.p50_ms).reduce(f64::min)?;
     let longest = latencies().map(|latency| latency.longest_ms).reduce(f64::max)?;
-    let lines = PERCENTILES.map(|(name, class, of)| Line {
+    let lines = PERCENTILES.map(|(name, of)| Line {
         name: Some(name.to_owned()),
-        class: class.to_owned(),
+        class: name.to_owned(),
         filled: false,
         points: timeline.placed().map(|it| (it.middle_s(), it.slice.latency.as_ref().map(of))).collect(),
     });
     let notes = timeline.placed().filter_map(|placed| {
         let latency = placed.slice.latency?;
         let values =
-            PERCENTILES.iter().rev().map(|(name, _, of)| format!("{name} {} ms", number(of(&latency))));
+            PERCENTILES.iter().rev().map(|(name, of)| format!("{name} {} ms", number(of(&latency))));
         Some(note(&placed, values.collect::<Vec<_>>().join(", ")))
     });
     let values = Scale::of_ratios(least.max(1e-3), longest);
