@@ -8,12 +8,15 @@ use super::scale::{Scale, number};
 use crate::report::document::{Measurement, Side};
 use crate::timeline::{Latency, Placed, Timeline};
 
-/// Names and classes of the percentiles, the longest first: it is drawn behind the others.
-const PERCENTILES: [(&str, &str, fn(&Latency) -> f64); 4] = [
-    ("longest", "longest", |latency| latency.longest_ms),
-    ("p99", "p99", |latency| latency.p99_ms),
-    ("p90", "p90", |latency| latency.p90_ms),
-    ("p50", "p50", |latency| latency.p50_ms),
+/// What is drawn of a latency, by the name of it and of its class.
+type Percentile = (&'static str, fn(&Latency) -> f64);
+
+/// The longest first: it is drawn behind the others.
+const PERCENTILES: [Percentile; 4] = [
+    ("longest", |latency| latency.longest_ms),
+    ("p99", |latency| latency.p99_ms),
+    ("p90", |latency| latency.p90_ms),
+    ("p50", |latency| latency.p50_ms),
 ];
 
 /// Folded up, unless it is one of those that the report is about.
@@ -196,16 +199,16 @@ fn latency(timeline: &Timeline) -> Option<Chart> {
     let latencies = || timeline.placed().filter_map(|placed| placed.slice.latency);
     let least = latencies().map(|latency| latency.p50_ms).reduce(f64::min)?;
     let longest = latencies().map(|latency| latency.longest_ms).reduce(f64::max)?;
-    let lines = PERCENTILES.map(|(name, class, of)| Line {
+    let lines = PERCENTILES.map(|(name, of)| Line {
         name: Some(name.to_owned()),
-        class: class.to_owned(),
+        class: name.to_owned(),
         filled: false,
         points: timeline.placed().map(|it| (it.middle_s(), it.slice.latency.as_ref().map(of))).collect(),
     });
     let notes = timeline.placed().filter_map(|placed| {
         let latency = placed.slice.latency?;
         let values =
-            PERCENTILES.iter().rev().map(|(name, _, of)| format!("{name} {} ms", number(of(&latency))));
+            PERCENTILES.iter().rev().map(|(name, of)| format!("{name} {} ms", number(of(&latency))));
         Some(note(&placed, values.collect::<Vec<_>>().join(", ")))
     });
     let values = Scale::of_ratios(least.max(1e-3), longest);

@@ -37,7 +37,7 @@ impl Scale {
     /// From one round number to another, equal steps for equal ratios.
     pub(super) fn of_ratios(least: f64, most: f64) -> Self {
         let numbers = (-3..=7).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)));
-        let from = numbers.clone().filter(|number| *number <= least).last().unwrap_or(1e-3);
+        let from = numbers.clone().rfind(|number| *number <= least).unwrap_or(1e-3);
         let to = numbers.clone().find(|number| *number >= most && *number > from).unwrap_or(1e8);
         let within = numbers.filter(|number| (from..=to).contains(number));
         let mut ticks: Vec<f64> = within.collect();
