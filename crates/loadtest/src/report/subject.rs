@@ -1,7 +1,6 @@
 use crate::bench::{Setup, Step};
 use crate::events::{Demand, Trial};
 use crate::load::Traffic;
-use crate::stampede::ATTEMPTS;
 
 impl Step {
     /// What it is about. Steps about the same can be compared.
@@ -18,7 +17,7 @@ impl Step {
                 format!("Orders on {backend}, {mix}")
             }
             Self::Server { traffic: Traffic::Catalogue, .. } => "The first page of the catalogue".to_owned(),
-            Self::Stampede { .. } => format!("A stampede on a coupon: {ATTEMPTS} attempts"),
+            Self::Stampede { .. } => "A stampede on a coupon".to_owned(),
             Self::Events { trial: Trial::Purchases { demand: Demand::Saturating, .. }, .. } => {
                 "Orders while their events are delivered, saturated".to_owned()
             }
