@@ -173,7 +173,7 @@ fn section(subject: &Subject<'_>, at: usize, cores: usize) -> Markup {
             div.charts {
                 @if best.iter().any(|measurement| measurement.first_answer_ms.is_none()) { (bars::rates(&best)) }
                 @if best.len() > 1 {
-                    @for chart in comparisons(&best).iter().flatten() { (chart.draw()) }
+                    @if let Some(chart) = comparison(&best) { (chart.draw()) }
                 }
             }
             @for measurement in &subject.measurements {
@@ -183,15 +183,16 @@ fn section(subject: &Subject<'_>, at: usize, cores: usize) -> Markup {
     }
 }
 
-fn comparisons(measurements: &[&Measurement]) -> [Option<Chart>; 2] {
-    let throughput = compare(measurements, "Throughput beside each other", "answers per second", |it| {
-        Some(rates(it.timeline()?))
-    });
-    let coupons =
-        compare(measurements, "Coupons left beside each other", "by the answers of winners", |it| {
+/// Stampedes take as long as they take, so what is compared is how soon the coupons were gone.
+fn comparison(measurements: &[&Measurement]) -> Option<Chart> {
+    if measurements.iter().any(|it| it.crowd.is_some()) {
+        let title = "Coupons left beside each other";
+        return compare(measurements, title, "by the answers that winners had", |it| {
             Some(coupons_left(it.timeline()?, it.crowd?.coupons))
         });
-    [throughput, coupons]
+    }
+    let title = "Throughput beside each other";
+    compare(measurements, title, "answers per second", |it| Some(rates(it.timeline()?)))
 }
 
 fn compare(

@@ -2,7 +2,6 @@ use crate::bench::{Setup, Step};
 use crate::events::{Demand, Trial};
 use crate::load::Traffic;
 use crate::scenario::Backend;
-use crate::stampede::ATTEMPTS;
 
 impl Step {
     /// What it is about. Steps about the same can be compared.
@@ -25,7 +24,7 @@ impl Step {
             Self::Bare { .. } => "HTTP with nothing behind it".to_owned(),
             Self::Journeys { .. } => "Journeys through the shop".to_owned(),
             Self::Start { .. } => "From the start to the first answer".to_owned(),
-            Self::Stampede { .. } => format!("A stampede on a coupon: {ATTEMPTS} attempts"),
+            Self::Stampede { .. } => "A stampede on a coupon".to_owned(),
             Self::Events { trial: Trial::Purchases { demand: Demand::Saturating, .. }, .. } => {
                 "Orders while their events are delivered, saturated".to_owned()
             }

@@ -102,18 +102,18 @@ pub(super) fn sizes(sizes: &BatchSizes) -> Markup {
     html! {
         figure {
             figcaption { strong { "How large batches were" } " " span.soft { "commands in a batch, " (sizes.operation) } }
-            svg viewBox={ "0 0 " (WIDTH) " 216" } role="img" aria-label="How large batches were" {
+            svg viewBox={ "0 0 " (WIDTH) " 228" } role="img" aria-label="How large batches were" {
                 @for at in first..=last {
                     @let (left, share) = ((at - first) as f64 * width, sizes.sizes[at].batches as f64 / most);
                     @let middle = format!("{:.1}", left + width / 2.0);
-                    rect.bar.jangteo x=(format!("{:.1}", left + width * 0.1)) y=(format!("{:.1}", 186.0 - 158.0 * share))
+                    rect.bar.jangteo x=(format!("{:.1}", left + width * 0.1)) y=(format!("{:.1}", 198.0 - 158.0 * share))
                         width=(format!("{:.1}", width * 0.8)) height=(format!("{:.1}", 158.0 * share)) {
                         title { (sizes.sizes[at].batches) " batches of " (range(sizes, at)) }
                     }
-                    text.mid x=(middle) y=(format!("{:.1}", 180.0 - 158.0 * share)) {
+                    text.mid x=(middle) y=(format!("{:.1}", 192.0 - 158.0 * share)) {
                         (format!("{:.0}%", 100.0 * sizes.sizes[at].batches as f64 / all as f64))
                     }
-                    text.mid x=(middle) y="206" { (range(sizes, at)) }
+                    text.mid x=(middle) y="218" { (range(sizes, at)) }
                 }
             }
         }

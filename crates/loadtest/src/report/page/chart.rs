@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use super::scale::{Scale, label};
 
 const WIDTH: f64 = 460.0;
-const HEIGHT: f64 = 216.0;
-const TOP: f64 = 12.0;
+const HEIGHT: f64 = 228.0;
+const TOP: f64 = 24.0;
 const BOTTOM: f64 = HEIGHT - 26.0;
 const RIGHT: f64 = WIDTH - 14.0;
 
@@ -130,7 +130,7 @@ impl Chart {
             @if warm > 0.0 {
                 rect.warm x=(format!("{left:.1}")) y=(TOP) width=(format!("{warm:.1}")) height=(BOTTOM - TOP) {}
                 @if warm > 64.0 {
-                    text.mid x=(format!("{:.1}", left + warm / 2.0)) y=(TOP + 15.0) { "warm-up" }
+                    text.mid x=(format!("{:.1}", left + warm / 2.0)) y=(TOP - 8.0) { "warm-up" }
                 }
             }
             @for tick in &self.values.ticks {
@@ -180,7 +180,7 @@ mod tests {
         let svg = chart(vec![(0.0, Some(0.0)), (1.0, Some(5.0)), (2.0, None), (3.0, Some(10.0))]);
         let path = svg.split("class=\"line jangteo\" d=\"").nth(1).unwrap().split('"').next().unwrap();
         assert_eq!((path.matches('M').count(), path.matches('L').count()), (2, 1), "{path}");
-        assert!(path.ends_with("12.0h.1"), "the highest is at the top: {path}");
+        assert!(path.ends_with("24.0h.1"), "the highest is at the top: {path}");
     }
 
     #[test]

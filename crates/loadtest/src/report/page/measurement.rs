@@ -241,8 +241,7 @@ fn latency(timeline: &Timeline) -> Option<Chart> {
     });
     let notes = timeline.placed().filter_map(|placed| {
         let latency = placed.slice.latency?;
-        let values =
-            PERCENTILES.iter().rev().map(|(name, of)| format!("{name} {} ms", number(of(&latency))));
+        let values = PERCENTILES.iter().rev().map(|(name, of)| format!("{name} {} ms", number(of(&latency))));
         Some(note(&placed, values.collect::<Vec<_>>().join(", ")))
     });
     let values = Scale::of_ratios(least.max(1e-3), longest);
