@@ -14,5 +14,9 @@ ci:
 bench *arguments:
     cargo xtask bench {{arguments}}
 
+# Every script for k6, for a moment, against a demo shop.
+k6 *arguments:
+    cargo xtask k6 {{arguments}}
+
 fmt:
     cargo fmt --all

@@ -1,15 +1,11 @@
-use std::env;
-use std::fs;
-use std::io::BufReader;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
-use cargo_metadata::{Message, TargetKind};
+use anyhow::{Result, ensure};
 
-use crate::cargo::{self, cargo, root};
-use crate::servers::TOOLS;
+use crate::cargo;
+use crate::python;
+use crate::shop::{self, HEADERS, Settings, Shop, TOKENS};
 
 /// Of Python's package index.
 const SCHEMATHESIS: &str = "4.32.5";
@@ -29,16 +25,12 @@ const CHECKS: [&str; 7] = [
 struct Mode {
     name: &'static str,
     /// How the server recognises callers.
-    settings: &'static [(&'static str, &'static str)],
+    settings: Settings,
     /// What every request says; the rest is made up.
     headers: &'static [&'static str],
     /// What `jangteo token` is asked for, whose token every request has.
     token: Option<&'static [&'static str]>,
 }
-
-const HEADERS: &[(&str, &str)] = &[("JANGTEO_AUTH", "header")];
-const TOKENS: &[(&str, &str)] =
-    &[("JANGTEO_AUTH", "jwt"), ("JANGTEO_JWT_SECRET", "a secret of a server that lives for minutes")];
 
 /// Of the demo shop, customer 1 has money. Whoever makes up who asks is mostly nobody, and sometimes somebody.
 const MODES: [Mode; 6] = [
@@ -63,7 +55,7 @@ const MODES: [Mode; 6] = [
 /// Makes up requests from the API's own document, against a fresh demo shop for each mode, which the audit must find in
 /// order afterwards.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let (server, schemathesis) = (build()?, schemathesis()?);
+    let (server, schemathesis) = (shop::build()?, python::program("schemathesis", SCHEMATHESIS)?);
     let mut failed = Vec::new();
     for mode in &MODES {
         println!("\nRequests of: {}", mode.name);
@@ -78,102 +70,35 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 impl Mode {
     fn run(&self, server: &Path, schemathesis: &Path, arguments: &[String]) -> Result<()> {
-        let folder = root().join("target/fuzz").join(self.name);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        fs::create_dir_all(&folder)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut serve = self.command(server, &folder);
-        let log = fs::File::create(folder.join("server.log"))?;
-        serve.args(["serve", "--listen", &format!("127.0.0.1:{port}")]).stdout(Stdio::null()).stderr(log);
-        let mut running = Running(serve.spawn().context("cannot start the server")?);
+        let shop = Shop::new(server, &format!("fuzz/{}", self.name), self.settings)?;
+        let mut open = shop.open()?;
 
-        let mut requests = self.requests(schemathesis, &folder, port);
-        if let Some(token) = self.token(server, &folder)? {
+        let mut requests = self.requests(schemathesis, &shop, &open.url);
+        if let Some(token) = self.token(&shop)? {
             requests.arg("--header").arg(format!("Authorization: Bearer {token}"));
         }
         // What is said twice counts as it is said last.
         let checked = cargo::run(requests.args(arguments));
-        if let Some(status) = running.0.try_wait()? {
-            bail!("the server has ended ({status}); see {}", folder.join("server.log").display());
-        }
-        drop(running);
+        open.check()?;
+        drop(open);
         checked?;
-        cargo::run(self.command(server, &folder).arg("audit"))
+        cargo::run(shop.command().arg("audit"))
     }
 
-    /// The server's program on the database in this folder, untouched by the settings of whoever runs this.
-    fn command(&self, server: &Path, folder: &Path) -> Command {
-        let mut command = Command::new(server);
-        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("JANGTEO_")) {
-            command.env_remove(name);
-        }
-        command.current_dir(folder).stdin(Stdio::null()).envs(self.settings.iter().copied());
-        command.env("JANGTEO_DATABASE_URL", "sqlite://shop.db").env("JANGTEO_LOG", "warn");
-        command
-    }
-
-    fn token(&self, server: &Path, folder: &Path) -> Result<Option<String>> {
+    fn token(&self, shop: &Shop<'_>) -> Result<Option<String>> {
         let Some(asked) = self.token else { return Ok(None) };
-        let token = self.command(server, folder).arg("token").args(asked).output()?;
+        let token = shop.command().arg("token").args(asked).output()?;
         ensure!(token.status.success(), "there is no token: {}", String::from_utf8_lossy(&token.stderr));
         Ok(Some(String::from_utf8(token.stdout)?.trim_end().to_owned()))
     }
 
-    fn requests(&self, schemathesis: &Path, folder: &Path, port: u16) -> Command {
+    fn requests(&self, schemathesis: &Path, shop: &Shop<'_>, url: &str) -> Command {
         let mut requests = Command::new(schemathesis);
-        requests.current_dir(folder).arg("run").arg(format!("http://127.0.0.1:{port}/openapi.json"));
-        requests.args(["--wait-for-schema", "30", "--phases", "examples,coverage,fuzzing"]);
+        requests.current_dir(&shop.folder).arg("run").arg(format!("{url}/openapi.json"));
+        requests.args(["--phases", "examples,coverage,fuzzing"]);
         requests.args(["--checks", &CHECKS.join(","), "--max-examples", "50", "--continue-on-failure"]);
         requests.args(["--generation-database", "none", "--warnings", "off"]);
         requests.args(self.headers.iter().flat_map(|header| ["--header", header]));
         requests
     }
-}
-
-/// A server that ends with its owner.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn build() -> Result<PathBuf> {
-    let mut command = cargo(["build", "--package", "jangteo", "--message-format=json-render-diagnostics"]);
-    let mut compiler = command.stdout(Stdio::piped()).spawn().context("cannot run cargo build")?;
-    let messages = BufReader::new(compiler.stdout.take().expect("piped above"));
-    let mut server = None;
-    for message in Message::parse_stream(messages) {
-        if let Message::CompilerArtifact(artifact) = message?
-            && artifact.target.kind == [TargetKind::Bin]
-        {
-            server = artifact.executable;
-        }
-    }
-    ensure!(compiler.wait()?.success(), "the server does not compile");
-    Ok(server.context("cargo built no server")?.into_std_path_buf())
-}
-
-/// In an environment of its own, so that nothing becomes part of anybody's Python. What is there may be half an
-/// installation, or another version.
-fn schemathesis() -> Result<PathBuf> {
-    let home = root().join(TOOLS).join("schemathesis");
-    let program = home.join("bin/schemathesis");
-    let version = Command::new(&program).arg("--version").output();
-    if version.is_ok_and(|version| String::from_utf8_lossy(&version.stdout).contains(SCHEMATHESIS)) {
-        return Ok(program);
-    }
-    println!("Installing schemathesis {SCHEMATHESIS} from Python's package index into {TOOLS}");
-    cargo::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home)).context(
-        "schemathesis needs Python 3 with its module venv (Debian, Ubuntu: apt-get install python3-venv)",
-    )?;
-    let mut install = Command::new(home.join("bin/pip"));
-    install.env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
-    cargo::run(install.args(["install", "--quiet", &format!("schemathesis=={SCHEMATHESIS}")]))?;
-    Ok(program)
 }

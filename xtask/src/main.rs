@@ -6,7 +6,10 @@ mod bench;
 mod cargo;
 mod ci;
 mod fuzz;
+mod k6;
+mod python;
 mod servers;
+mod shop;
 mod test;
 mod tidy;
 
@@ -34,7 +37,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Build the server for release and run the benchmark against it.
+    /// Run each script for k6 for a moment against a demo shop.
+    K6 {
+        /// Passed on to k6, for instance `--verbose` or `--env DURATION=30s`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Build the server for release and run the benchmark against it, or put load on a deployment with --url.
     Bench {
         /// Passed on to the benchmark; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -48,6 +57,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run(),
         Task::Fuzz { arguments } => fuzz::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Task::K6 { arguments } => k6::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Bench { arguments } => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -49,6 +49,8 @@ pub(crate) struct Driven {
     drive: Drive,
     /// How many different products were bought.
     products: usize,
+    /// How many of them were not sold out in the end.
+    left: usize,
     courses: Vec<(Scenario, Course)>,
     audit: Audit,
 }
@@ -87,7 +89,7 @@ impl Drive {
         let courses = self.visit(&shop).await?;
         eprintln!("Asking for the audit");
         let audit = Audit::of(&site, &self.credentials).await;
-        Ok(Driven { drive: self, products, courses, audit })
+        Ok(Driven { drive: self, products, left: shop.items_left(), courses, audit })
     }
 
     /// Round by round, as the benchmark does.

@@ -58,16 +58,16 @@ struct Cli {
     #[command(subcommand)]
     task: Option<Task>,
     /// Measure everything so many times, and take the medians
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     repeat: u8,
     /// Seconds to measure
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Seconds of load before that
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     warm_up: u64,
     /// Keep-alive clients, each with one request at a time
-    #[arg(long, default_value = "64", value_parser = clients)]
+    #[arg(long, value_name = "NUMBER", default_value = "64", value_parser = clients)]
     clients: usize,
     #[command(flatten)]
     bench: BenchOptions,

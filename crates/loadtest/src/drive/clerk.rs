@@ -52,6 +52,10 @@ impl<'a> Clerk<'a> {
     ) -> Result<(StatusCode, Bytes)> {
         let identity = user.map(|user| self.credentials.identity(user, false)).transpose()?;
         let request = self.site.request(method, path, &identity.unwrap_or_default(), body)?;
+        // Some proxies end a connection after each answer.
+        if !self.connection.is_open() {
+            self.connection = Connection::open(self.site.address).await?;
+        }
         let (status, body) =
             self.connection.fetch(request).await.with_context(|| format!("no answer from {path}"))?;
         match status {

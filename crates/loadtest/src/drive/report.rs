@@ -19,6 +19,7 @@ impl fmt::Display for Driven {
         let named: Vec<_> =
             self.courses.iter().map(|(scenario, course)| (scenario.to_string(), &course.breakdown)).collect();
         write_breakdowns(f, named.iter().map(|(name, breakdown)| (name.as_str(), *breakdown)))?;
+        self.write_sold_out(f)?;
         self.write_costs(f)?;
         self.write_bad_answers(f)?;
         writeln!(f, "\n{}", self.audit)
@@ -40,6 +41,18 @@ impl Driven {
         writeln!(f, "- {clients} clients: {pace}")?;
         writeln!(f, "- {measured} s measured after {warm_up} s of warm-up, rounds: {rounds}")?;
         writeln!(f, "- the load is made on: {}\n", machine::describe())
+    }
+
+    /// Orders of what is sold out are quick, and no measure of orders.
+    fn write_sold_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if 2 * self.left > self.products {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "\nMost of the products sold out, so that many orders were refused and cost the deployment little. For figures \
+             about orders, have more in stock: `jangteo seed --products 200 --stock 1000000` on a new database."
+        )
     }
 
     fn write_costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,7 +126,7 @@ mod tests {
         let breakdown = Breakdown { all, answered: 500, ..Breakdown::default() };
         let cost = Some(Duration::from_micros(20));
         let course = Course { figures, breakdown, load: Some(0.95), cost };
-        Driven { drive, products: 20, courses: vec![(Scenario::Browse, course)], audit }
+        Driven { drive, products: 20, left: 20, courses: vec![(Scenario::Browse, course)], audit }
     }
 
     #[test]
@@ -122,7 +135,7 @@ mod tests {
         for part in [
             "- deployment: http://127.0.0.1:8080",
             "50 requests or journeys a second between them",
-            "| browse | all requests | 50 |",
+            "| browse | all requests | 50.0 |",
             "| browse | 0.95 | 20.0 |",
             "The thread was busy all the time",
             "Every request got an answer that was to be expected.",
@@ -130,6 +143,14 @@ mod tests {
         ] {
             assert!(report.contains(part), "{part} is not in\n{report}");
         }
+    }
+
+    #[test]
+    fn what_sold_out_is_said() {
+        let mut driven = driven(BTreeMap::new(), Audit::Clean(30));
+        assert!(!driven.to_string().contains("sold out"));
+        driven.left = 1;
+        assert!(driven.to_string().contains("Most of the products sold out"));
     }
 
     #[test]

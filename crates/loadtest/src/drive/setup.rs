@@ -126,22 +126,21 @@ pub(super) async fn register(
 ) -> Result<(Vec<Customer>, f64)> {
     let run: u32 = rand::random();
     let mut clerk = Clerk::arrive(site, credentials).await?;
+    // Buys nothing: the wallet is full.
     let first = new_user(&mut clerk, run, 0).await?;
     let purse = largest_charge(&mut clerk, first).await?;
-    let mut registered = vec![Customer { identity: credentials.identity(first, false)?, balance: purse }];
     let (next, half) = (Cell::new(1), purse / 2.0);
     let clerks = (0..CLERKS).map(|_| async {
         let mut clerk = Clerk::arrive(site, credentials).await?;
         let mut served = Vec::new();
-        while next.get() < customers {
+        while next.get() <= customers {
             let user = new_user(&mut clerk, run, next.replace(next.get() + 1)).await?;
             ensure!(charge(&mut clerk, user, half).await?, "a new wallet cannot be charged with {half:.2}");
             served.push(Customer { identity: credentials.identity(user, false)?, balance: half });
         }
         anyhow::Ok(served)
     });
-    registered.extend(try_join_all(clerks).await?.into_iter().flatten());
-    Ok((registered, purse))
+    Ok((try_join_all(clerks).await?.concat(), purse))
 }
 
 async fn new_user(clerk: &mut Clerk<'_>, run: u32, number: usize) -> Result<i64> {

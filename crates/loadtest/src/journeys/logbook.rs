@@ -79,7 +79,7 @@ pub(crate) struct Breakdown {
 pub(crate) struct Row {
     /// What was wanted.
     pub(crate) what: String,
-    /// Rate and latency, refusals included.
+    /// Rate and latency, refusals included unless it is a journey.
     pub(crate) figures: Figures,
     /// How many were told no, because something was sold out or the like; the warm-up's included.
     pub(crate) refused: u64,
@@ -99,10 +99,13 @@ impl Logbook {
         page.add(end, asked, self.paced);
     }
 
-    /// Notes a journey that ended just now.
+    /// Notes a journey that ended just now. One that was refused went only part of the way: it is no figure.
     pub(super) fn add_journey(&mut self, errand: Errand, end: End, began: Instant) {
         let page = self.journeys.entry(errand).or_insert_with(|| Page::new(Tally::aside(self.window)));
-        page.add(end, began, self.paced);
+        match end {
+            End::Refused => page.refused += 1,
+            End::Granted | End::Failed(_) => page.add(end, began, self.paced),
+        }
     }
 
     /// How many requests of a kind had what they asked for, the warm-up's included.
@@ -174,6 +177,7 @@ mod tests {
             log.add(kind, End::Granted, Instant::now());
         }
         log.add_journey(Errand::CartToPaid, End::Granted, began);
+        log.add_journey(Errand::CartToPaid, End::Refused, began);
         let journey = log.figures(Scenario::CartToPaid);
         assert!((journey.rate - 0.1).abs() < 1e-9 && journey.median >= Duration::from_millis(100));
         assert!((log.figures(Scenario::Mixed).rate - 0.3).abs() < 1e-9);

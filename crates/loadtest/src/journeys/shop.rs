@@ -185,6 +185,11 @@ impl Shop {
         vec![items[first], items[other]]
     }
 
+    /// How many things nobody has found sold out.
+    pub(crate) fn items_left(&self) -> usize {
+        self.items.borrow().len()
+    }
+
     /// Nobody asks for these any more, but for the last of all: somebody has to be told that it is sold out.
     pub(super) fn sold_out(&self, products: &[i64]) {
         let mut items = self.items.borrow_mut();
@@ -222,6 +227,7 @@ mod tests {
     fn what_is_sold_out_is_not_asked_for_but_for_the_last() {
         let shop = shop(3);
         shop.sold_out(&[1, 3]);
+        assert_eq!(shop.items_left(), 1);
         assert_eq!(shop.any_item().product, 2);
         assert_eq!(shop.any_two().len(), 1);
         shop.sold_out(&[2]);

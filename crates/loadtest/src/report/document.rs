@@ -237,7 +237,8 @@ impl Goal {
 
 fn measurement(report: &Report, step: Step, outcome: &Outcome) -> Measurement {
     let figures = &outcome.figures;
-    let rows = |of: fn(&Breakdown) -> &Vec<Row>| outcome.breakdown.iter().flat_map(of).map(Kind::of).collect();
+    let rows =
+        |of: fn(&Breakdown) -> &Vec<Row>| outcome.breakdown.iter().flat_map(of).map(Kind::of).collect();
     let is_compared_with = report.results.iter().any(|(other, _)| is_floor_of(step, *other));
     Measurement {
         subject: step.subject(),
