@@ -325,6 +325,7 @@ impl Footprint {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::target;
     use super::*;
     use crate::bench::{claims, orders};
     use crate::measure::Answer;
@@ -400,12 +401,14 @@ pub(super) mod tests {
 
     #[test]
     fn a_target_says_what_is_wanted_and_what_comes_of_it() {
-        let json = serde_json::to_value(document()).unwrap();
+        let goal = |measured| Goal::of(target("orders", Bound::AtLeast(2.5), "x floor", measured));
+        let json = serde_json::to_value(goal(Some(3.0))).unwrap();
         let expected = serde_json::json!({
-            "what": "MariaDB, spread", "wanted": { "atLeast": 2.5 }, "unit": "x floor", "measured": 3.0, "verdict": "met"
+            "what": "orders", "wanted": { "atLeast": 2.5 }, "unit": "x floor", "measured": 3.0, "verdict": "met"
         });
-        assert_eq!(json["targets"][0], expected);
-        assert_eq!(json["targets"][1]["verdict"], "notMeasured");
+        assert_eq!(json, expected);
+        assert_eq!(goal(Some(2.0)).verdict, Verdict::Missed);
+        assert_eq!(goal(None).verdict, Verdict::NotMeasured);
     }
 
     #[test]
