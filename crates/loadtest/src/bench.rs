@@ -18,11 +18,14 @@ use crate::events::{self, Demand, Events, Trial};
 use crate::floor::Floor;
 use crate::journeys::{Breakdown, Scenario};
 use crate::load::{Load, Pace, Traffic};
-use crate::machine::{Busy, CpuTime};
+use crate::machine::{Busy, CpuTime, Memory};
 use crate::measure::{Figures, Lengths, Tally, median_by};
+use crate::progress::Progress;
 use crate::scenario::{Backend, Mix};
-use crate::server::{Memory, Server, Settings, audit};
+use crate::server::{Server, Settings, audit};
 use crate::stampede::{self, ATTEMPTS, Counter, Crowd, Gate, Shop, Way};
+use crate::timeline::Timeline;
+use crate::watch::{Samples, Sights, Watch};
 
 mod baselines;
 mod visits;
@@ -335,8 +338,14 @@ pub(crate) struct Outcome {
     pub(crate) events: Option<Events>,
     /// How long after its start a server answered; nothing where that is not what was measured.
     pub(crate) first_answer: Option<Duration>,
-    /// Rate and p99 of every round, to compare with those of another step in the same round.
+    /// How it went.
+    pub(crate) timeline: Timeline,
+    /// What was seen of the server and the machine meanwhile.
+    pub(crate) samples: Samples,
+    /// Every round, to compare with those of another step in the same round.
     pub(crate) rounds: Vec<Round>,
+    /// Which of them all the other figures are from, from 0.
+    pub(crate) middle: usize,
 }
 
 impl fmt::Display for Outcome {
@@ -352,12 +361,25 @@ impl fmt::Display for Outcome {
 }
 
 /// Of one step in one round.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Round {
     /// Good answers a second.
     pub(crate) rate: f64,
+    /// Latency that half of them kept.
+    pub(crate) median: Duration,
     /// Latency that 99% of them kept.
     pub(crate) p99: Duration,
+    /// The longest of all.
+    pub(crate) longest: Duration,
+    /// How it went.
+    pub(crate) timeline: Timeline,
+}
+
+impl Round {
+    fn of(run: &Outcome) -> Self {
+        let Figures { rate, median, p99, longest, .. } = run.figures;
+        Self { rate, median, p99, longest, timeline: run.timeline.clone() }
+    }
 }
 
 impl Outcome {
@@ -367,10 +389,11 @@ impl Outcome {
         for (&answer, &count) in runs.iter().flat_map(|run| &run.figures.bad) {
             *bad.entry(answer).or_default() += count;
         }
-        let rounds = runs.iter().map(|run| Round { rate: run.figures.rate, p99: run.figures.p99 }).collect();
-        let mut median = median_by(runs, |run| run.rank(step))?;
+        let rounds = runs.iter().map(Round::of).collect();
+        let runs = runs.into_iter().enumerate().collect();
+        let (middle, mut median) = median_by(runs, |(_, run)| run.rank(step))?;
         median.figures.bad = bad;
-        median.rounds = rounds;
+        (median.rounds, median.middle) = (rounds, middle);
         Some(median)
     }
 
@@ -411,19 +434,16 @@ impl Bench {
     /// server alike; the medians.
     pub(crate) async fn run(&self, steps: &[Step], rounds: usize) -> Result<Vec<(Step, Outcome)>> {
         let mut runs: Vec<Vec<Outcome>> = vec![Vec::new(); steps.len()];
+        let mut progress = Progress::over(steps.len() * rounds);
         for round in 1..=rounds {
             for (number, step) in steps.iter().enumerate() {
-                eprint!(
-                    "[{}/{} round {round}/{rounds}] {step}, {} at a time: ",
-                    number + 1,
-                    steps.len(),
-                    step.at_a_time()
-                );
+                let of_rounds = if rounds > 1 { format!("round {round}, ") } else { String::new() };
+                progress.begin(format!("{of_rounds}{step}, {} at a time", step.at_a_time()));
                 let of_this_round = steps.iter().copied().zip(&runs[..number]);
                 let of_this_round = of_this_round.filter_map(|(step, runs)| Some((step, runs.last()?)));
                 let half_load = events::half_load(of_this_round);
                 let outcome = self.measure(*step, half_load).await.with_context(|| step.to_string())?;
-                eprintln!("{outcome}");
+                progress.end(&outcome.to_string());
                 runs[number].push(outcome);
             }
         }
@@ -437,11 +457,14 @@ impl Bench {
                 let database = self.databases.fresh(backend).await?;
                 let lengths = self.lengths;
                 let floor = Floor { database_url: database.url.clone(), backend, mix, connections, lengths };
+                let watch = Watch::start(Sights::of_load(None).and_stock(&database)).await?;
                 let before = CpuTime::now();
                 let tally = floor.run().await?;
                 let busy = CpuTime::busy_since(before);
+                let samples = watch.stop(tally.began()).await?;
                 self.check(&database, tally.good()).await?;
-                Ok(Outcome { figures: tally.figures(), busy, ..Outcome::default() })
+                let (figures, timeline) = (tally.figures(), tally.timeline());
+                Ok(Outcome { figures, timeline, samples, busy, ..Outcome::default() })
             }
             Step::Server { backend, traffic, setup, clients } => {
                 let database = self.databases.fresh(backend).await?;
@@ -481,6 +504,9 @@ impl Bench {
             Setup::Limited { .. } => Some(start_redis().await?),
         };
         let server = self.start_server(database, &setup.settings(redis.as_ref())).await?;
+        let sights = Sights::of_load(Some(server.address));
+        let sells = traffic != Traffic::Catalogue;
+        let watch = Watch::start(if sells { sights.and_stock(database) } else { sights }).await?;
         let before = CpuTime::now();
         let (pace, lengths) = (Pace::Unbounded, self.lengths);
         let load = Load { server: server.address, clients, traffic, pace, lengths };
@@ -495,8 +521,9 @@ impl Bench {
             .await
             .with_context(|| format!("the server's log:{}", server.last_words()))?;
         let busy = CpuTime::busy_since(before);
-        let outcome =
-            Outcome { figures: tally.figures(), memory: server.memory(), busy, ..Outcome::default() };
+        let samples = watch.stop(tally.began()).await?;
+        let (figures, timeline, memory) = (tally.figures(), tally.timeline(), server.memory());
+        let outcome = Outcome { figures, timeline, samples, memory, busy, ..Outcome::default() };
         server.stop().await?;
         Ok((tally, outcome))
     }
@@ -514,9 +541,11 @@ impl Bench {
             redis_url: redis.as_ref().map(|redis| redis.url().to_owned()),
             last_id: Arc::default(),
         };
+        let watch = Watch::start(Sights::of_stampede(None)).await?;
         let (tally, busy) = stampede::at_tills(counter, tills).await?;
-        let (figures, crowd) = (tally.figures(), Some(tally.crowd()));
-        Ok(Outcome { figures, crowd, busy, ..Outcome::default() })
+        let samples = watch.stop(tally.opened()).await?;
+        let (figures, crowd, timeline) = (tally.figures(), Some(tally.crowd()), tally.timeline());
+        Ok(Outcome { figures, crowd, timeline, samples, busy, ..Outcome::default() })
     }
 
     async fn rush_to_server(
@@ -531,12 +560,15 @@ impl Bench {
         if let (Gate::Frozen, Some(redis)) = (gate, &mut redis) {
             redis.freeze();
         }
+        let watch = Watch::start(Sights::of_stampede(Some(server.address))).await?;
         let shop = Shop { server: server.address, keyed };
         let (tally, busy) = stampede::over_http(shop, clients)
             .await
             .with_context(|| format!("the server's log:{}", server.last_words()))?;
-        let (figures, crowd) = (tally.figures(), Some(tally.crowd()));
-        let outcome = Outcome { figures, crowd, memory: server.memory(), busy, ..Outcome::default() };
+        let samples = watch.stop(tally.opened()).await?;
+        let (figures, crowd, timeline) = (tally.figures(), Some(tally.crowd()), tally.timeline());
+        let memory = server.memory();
+        let outcome = Outcome { figures, crowd, timeline, samples, memory, busy, ..Outcome::default() };
         server.stop().await?;
         Ok(outcome)
     }
@@ -617,7 +649,7 @@ mod tests {
         };
         let step = orders(Backend::Mysql, Mix::Spread, 64);
         let median = Outcome::median(step, vec![run(30.0, 1), run(10.0, 2), run(20.0, 3)]).unwrap();
-        assert_eq!(median.figures.rate, 20.0);
+        assert_eq!((median.figures.rate, median.middle), (20.0, 2));
         assert_eq!(median.figures.bad[&Answer::Lost], 6);
         assert_eq!(median.rounds.iter().map(|round| round.rate).collect::<Vec<_>>(), [30.0, 10.0, 20.0]);
     }

@@ -17,6 +17,7 @@ use crate::machine::CpuTime;
 use crate::measure::{Lengths, Tally};
 use crate::scenario::{Backend, Mix};
 use crate::server::{Program, Server, Settings};
+use crate::watch::{Sights, Watch};
 
 mod outbox;
 mod platform;
@@ -257,9 +258,11 @@ impl Shop<'_> {
         if let Relay::To(_) = relay {
             placed += self.introduce(&server, &destination).await?;
         }
+        let watch = Watch::start(Sights::of_load(Some(server.address))).await?;
         let before = CpuTime::now();
         let tally = self.load(&server, pace).await?;
         let busy = CpuTime::busy_since(before);
+        let samples = watch.stop(tally.began()).await?;
         placed += tally.good();
         let waiting = self.outbox.waiting().await?;
         let events = if let Relay::To(_) = relay {
@@ -269,8 +272,8 @@ impl Shop<'_> {
             Events::default()
         };
         let events = Some(Events { waiting, ..events });
-        let (figures, memory) = (tally.figures(), server.memory());
-        let outcome = Outcome { figures, memory, busy, events, ..Outcome::default() };
+        let (figures, timeline, memory) = (tally.figures(), tally.timeline(), server.memory());
+        let outcome = Outcome { figures, timeline, samples, memory, busy, events, ..Outcome::default() };
         server.stop().await?;
         Ok((placed, outcome))
     }
@@ -280,7 +283,9 @@ impl Shop<'_> {
         let destination = Destination::of(Relay::To(channel), self.binary).await?;
         let server =
             Server::start(self.binary, &self.database.url, &["--no-worker"], &Settings::new()).await?;
+        let watch = Watch::start(Sights::of_load(Some(server.address))).await?;
         let tally = self.load(&server, Pace::Unbounded).await?;
+        let samples = watch.stop(tally.began()).await?;
         server.stop().await?;
         let placed = tally.good();
         let waiting = self.outbox.waiting().await?;
@@ -297,7 +302,8 @@ impl Shop<'_> {
             worker.stop().await?;
         }
         let events = Some(Events { waiting, ..events });
-        Ok((placed, Outcome { figures: tally.figures(), busy, events, ..Outcome::default() }))
+        let (figures, timeline) = (tally.figures(), tally.timeline());
+        Ok((placed, Outcome { figures, timeline, samples, busy, events, ..Outcome::default() }))
     }
 
     /// Waits until the platform has the events of so many orders, each once, as long as the check holds.

@@ -6,6 +6,8 @@ use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// Processor, memory and system.
 pub(crate) fn describe() -> String {
     let of = |file: &str, name: &str| {
@@ -14,7 +16,7 @@ pub(crate) fn describe() -> String {
         Some(line.split_once(':')?.1.trim().to_owned())
     };
     let model = of("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned());
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     let memory = of("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned());
     // What else runs takes processors from everything measured.
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -23,6 +25,11 @@ pub(crate) fn describe() -> String {
         "{model}, {cores} cores, memory {memory}, {}, load average {load} before it began",
         std::env::consts::OS
     )
+}
+
+/// Processors that this process may use.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The kind of file system that a folder is on, and its device.
@@ -52,7 +59,7 @@ pub(crate) struct CpuTime {
 }
 
 /// Processors in use on average. What works in the kernel for nobody in particular is not in here.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Busy {
     /// By a database server that this process started.
     pub(crate) database: f64,
@@ -66,39 +73,103 @@ pub(crate) struct Busy {
     pub(crate) load: f64,
 }
 
-impl CpuTime {
-    /// Of this process and those it started.
-    pub(crate) fn now() -> Option<Self> {
-        let children: Vec<Process> =
-            processes().filter(|process| process.parent == process::id()).map(Process::by_its_task).collect();
-        let of_children = |names: &[&str]| {
-            let named = children.iter().filter(|child| names.contains(&child.name.as_str()));
-            named.map(|child| child.time).sum()
-        };
-        Some(Self {
+impl Busy {
+    /// By whom.
+    pub(crate) fn shares(self) -> [(&'static str, f64); 5] {
+        let Self { database, redis, server, platform, load } = self;
+        [("server", server), ("database", database), ("Redis", redis), ("platform", platform), ("load", load)]
+    }
+}
+
+/// This process and those it started, found once: looking through all processes of a machine takes milliseconds, asking
+/// a few for their time takes none.
+#[derive(Debug)]
+pub(crate) struct Family {
+    children: Vec<Process>,
+}
+
+impl Family {
+    /// As it is now.
+    pub(crate) fn now() -> Self {
+        let children = processes().filter(|process| process.parent == process::id());
+        Self { children: children.map(Process::by_its_task).collect() }
+    }
+
+    /// What it has used so far; a child that ended counts no more.
+    pub(crate) fn cpu_time(&self) -> Option<CpuTime> {
+        let of_children = |names: &[&str]| self.named(names).filter_map(Process::time_now).sum();
+        Some(CpuTime {
             at: Instant::now(),
             database: of_children(&["mariadbd", "mysqld"]),
             redis: of_children(&["redis-server", "valkey-server", "redis-check-rdb"]),
-            server: of_children(&["jangteo", "loadtest"]),
+            server: of_children(SERVER),
             platform: of_children(&[PLATFORM, "tansu"]),
             load: Process::parse(&fs::read_to_string("/proc/self/stat").ok()?)?.time,
         })
     }
 
-    /// What was used since.
-    pub(crate) fn busy_since(before: Option<Self>) -> Option<Busy> {
-        let (before, now) = (before?, Self::now()?);
-        let seconds = (now.at - before.at).as_secs_f64();
-        let share = |now: Duration, before: Duration| now.saturating_sub(before).as_secs_f64() / seconds;
-        Some(Busy {
-            database: share(now.database, before.database),
-            redis: share(now.redis, before.redis),
-            server: share(now.server, before.server),
-            platform: share(now.platform, before.platform),
-            load: share(now.load, before.load),
-        })
+    /// What servers and workers have in memory, in KiB; nothing when there are none.
+    pub(crate) fn resident_kib(&self) -> Option<u64> {
+        let memory = self.named(SERVER).filter_map(|server| Memory::of(server.id));
+        memory.map(|memory| memory.resident_kib).reduce(|a, b| a + b)
+    }
+
+    fn named<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = &'a Process> {
+        self.children.iter().filter(move |child| names.contains(&child.name.as_str()))
     }
 }
+
+impl CpuTime {
+    /// Of this process and those it started.
+    pub(crate) fn now() -> Option<Self> {
+        Family::now().cpu_time()
+    }
+
+    /// What was used since.
+    pub(crate) fn busy_since(before: Option<Self>) -> Option<Busy> {
+        Some(Self::now()?.busy_from(before?))
+    }
+
+    /// What was used from one moment to another.
+    pub(crate) fn busy_from(self, before: Self) -> Busy {
+        let seconds = (self.at - before.at).as_secs_f64();
+        let share = |now: Duration, before: Duration| now.saturating_sub(before).as_secs_f64() / seconds;
+        Busy {
+            database: share(self.database, before.database),
+            redis: share(self.redis, before.redis),
+            server: share(self.server, before.server),
+            platform: share(self.platform, before.platform),
+            load: share(self.load, before.load),
+        }
+    }
+}
+
+/// What a process has in memory. Linux only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Memory {
+    /// Now, in KiB.
+    pub(crate) resident_kib: u64,
+    /// At most since it was started, in KiB.
+    pub(crate) peak_kib: u64,
+}
+
+impl Memory {
+    /// Of the process with that id.
+    pub(crate) fn of(process: u32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
+    }
+
+    fn parse(status: &str) -> Option<Self> {
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim_start_matches(':').trim().strip_suffix(" kB")?.parse().ok()
+        };
+        Some(Self { resident_kib: kib("VmRSS")?, peak_kib: kib("VmHWM")? })
+    }
+}
+
+/// The names of servers: of Jangteo, and of the bare one.
+const SERVER: &[&str] = &["jangteo", "loadtest"];
 
 /// The command of Jangteo that runs a data platform.
 pub(crate) const PLATFORM: &str = "platform";
@@ -129,6 +200,12 @@ impl Process {
             parent: number(1)?,
             time: Self::TICK * (number(11)? + number(12)?),
         })
+    }
+
+    /// The time it has used by now, unless it has ended.
+    fn time_now(&self) -> Option<Duration> {
+        let now = Self::parse(&fs::read_to_string(format!("/proc/{}/stat", self.id)).ok()?)?;
+        Some(now.time)
     }
 
     /// The platform is the same program as the server.
@@ -164,5 +241,12 @@ mod tests {
         let stat = "12 (a ) b) S 7 2 3 4 5 6 7 8 9 10 30 12 0 0 20";
         let time = Duration::from_millis(420);
         assert_eq!(Process::parse(stat), Some(Process { id: 12, name: "a ) b".to_owned(), parent: 7, time }));
+    }
+
+    #[test]
+    fn memory_is_read_from_the_status_of_the_process() {
+        let status = "Name:\tjangteo\nVmHWM:\t   61440 kB\nVmRSS:\t   51200 kB\nThreads:\t5\n";
+        assert_eq!(Memory::parse(status), Some(Memory { resident_kib: 51_200, peak_kib: 61_440 }));
+        assert_eq!(Memory::parse("Name:\tjangteo\n"), None);
     }
 }

@@ -17,16 +17,18 @@ mod journeys;
 mod load;
 mod machine;
 mod measure;
-mod plot;
+mod progress;
 mod report;
 mod scenario;
 mod seed;
 mod server;
 mod stampede;
+mod timeline;
+mod watch;
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ use clap::{Args, Parser, Subcommand};
 use databases::{Databases, describe_sqlite};
 use measure::Lengths;
 use report::Report;
+use report::document::Document;
+use report::page::{self, bars};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -98,6 +102,12 @@ struct BenchOptions {
     /// Draw the stampedes into this SVG file
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     plot: Option<PathBuf>,
+    /// Write the report as a page into this file; into `bench/report.html` among the builds unless given
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    html: Option<PathBuf>,
+    /// Write everything that was measured into this file; into `bench/report.json` among the builds unless given
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    json: Option<PathBuf>,
 }
 
 fn clients(text: &str) -> Result<usize, &'static str> {
@@ -147,7 +157,12 @@ async fn report(cli: &Cli) -> Result<(String, ExitCode)> {
             let code = if driven.found_violations() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
             Ok((driven.to_string(), code))
         }
-        None => Ok((run(cli).await?.to_string(), ExitCode::SUCCESS)),
+        None => {
+            let report = run(cli).await?;
+            let page = write_files(&cli.bench, &report)?;
+            let text = format!("{report}\nThe report with its pictures is {}", page.display());
+            Ok((text, ExitCode::SUCCESS))
+        }
     }
 }
 
@@ -173,10 +188,36 @@ async fn run(cli: &Cli) -> Result<Report> {
     let results = bench.run(&steps, usize::from(cli.repeat)).await;
     bench.databases.drop_mysql().await?;
     let report = Report { circumstances, clients: cli.clients, results: results? };
-    if let (Some(file), Some(picture)) = (&cli.bench.plot, plot::of_stampedes(&report)) {
-        fs::write(file, picture).with_context(|| format!("cannot write {}", file.display()))?;
-    }
     Ok(report)
+}
+
+/// Where the page is.
+fn write_files(options: &BenchOptions, report: &Report) -> Result<PathBuf> {
+    let document = Document::of(report);
+    let html = file(options.html.as_ref(), "report.html")?;
+    let json = file(options.json.as_ref(), "report.json")?;
+    write(&html, &page::of(&document))?;
+    write(&json, &document.to_json()?)?;
+    if let (Some(file), Some(picture)) = (&options.plot, bars::of_stampedes(&document)) {
+        write(file, &picture)?;
+    }
+    Ok(html)
+}
+
+/// The one that was asked for, or else one in the folder of builds, which nobody keeps in a repository.
+fn file(asked_for: Option<&PathBuf>, name: &str) -> Result<PathBuf> {
+    if let Some(file) = asked_for {
+        return Ok(file.clone());
+    }
+    let program = env::current_exe()?;
+    let builds = program.parent().and_then(Path::parent).context("a program is in a folder of builds")?;
+    let folder = builds.join("bench");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder.join(name))
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn steps(cli: &Cli) -> Vec<Step> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,24 @@ use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+
+use crate::timeline::{Slices, Timeline};
+
+/// How long a slice of a load is at first: short enough to show a hiccup, long enough for a p99 of it.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// See [`good_so_far`].
+static GOOD: AtomicU64 = AtomicU64::new(0);
+
+/// Good answers to anything in this process, for whoever wants to see how it goes meanwhile.
+pub(crate) fn good_so_far() -> u64 {
+    GOOD.load(Ordering::Relaxed)
+}
+
+/// One more of them.
+pub(crate) fn count_good() {
+    GOOD.fetch_add(1, Ordering::Relaxed);
+}
 
 /// For how long to load before and while measuring.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +41,7 @@ pub(crate) struct Lengths {
 /// When answers count.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
+    began: Instant,
     opens: Instant,
     closes: Instant,
 }
@@ -29,8 +49,9 @@ pub(crate) struct Window {
 impl Window {
     /// Opens after the warm-up, which begins now.
     pub(crate) fn after_warm_up(lengths: Lengths) -> Self {
-        let opens = Instant::now() + lengths.warm_up;
-        Self { opens, closes: opens + lengths.measured }
+        let began = Instant::now();
+        let opens = began + lengths.warm_up;
+        Self { began, opens, closes: opens + lengths.measured }
     }
 
     /// Whether it is time to stop.
@@ -79,6 +100,8 @@ pub(crate) struct Tally {
     window: Window,
     /// Microseconds of the good answers in the window.
     latencies: Histogram<u64>,
+    /// All until the window closes, the warm-up's included; none when they are in another tally, too.
+    slices: Option<Slices>,
     /// All of them, the warm-up's included.
     answers: BTreeMap<Answer, u64>,
     /// How often a transaction was tried again.
@@ -88,13 +111,18 @@ pub(crate) struct Tally {
 impl Tally {
     /// Nothing yet.
     pub(crate) fn new(window: Window) -> Self {
-        Self { window, latencies: histogram(), answers: BTreeMap::new(), retries: 0 }
+        Self { slices: Some(Slices::new(window.began, SLICE)), ..Self::aside(window) }
+    }
+
+    /// Nothing yet, of answers that are in another tally, too.
+    pub(crate) fn aside(window: Window) -> Self {
+        Self { window, latencies: histogram(), slices: None, answers: BTreeMap::new(), retries: 0 }
     }
 
     /// Counts an answer that came just now.
     pub(crate) fn add(&mut self, answer: Answer, asked: Instant) {
-        *self.answers.entry(answer).or_default() += 1;
         let now = Instant::now();
+        self.count(answer, now, now - asked);
         if answer == Answer::Good && self.window.contains(now) {
             self.latencies.saturating_record(micros(now - asked));
         }
@@ -103,9 +131,25 @@ impl Tally {
     /// Counts an answer that came just now to who wanted to ask at that moment. What counts is whether that was in the
     /// window: an answer that is late is no reason to leave it out.
     pub(crate) fn add_arrival(&mut self, answer: Answer, due: Instant) {
-        *self.answers.entry(answer).or_default() += 1;
+        let now = Instant::now();
+        self.count(answer, now, now - due);
         if answer == Answer::Good && self.window.contains(due) {
-            self.latencies.saturating_record(micros(due.elapsed()));
+            self.latencies.saturating_record(micros(now - due));
+        }
+    }
+
+    fn count(&mut self, answer: Answer, now: Instant, latency: Duration) {
+        *self.answers.entry(answer).or_default() += 1;
+        let Some(slices) = &mut self.slices else { return };
+        if answer == Answer::Good {
+            count_good();
+        }
+        if self.window.closes_by(now) {
+            return;
+        }
+        match answer {
+            Answer::Good => slices.add_good(now, latency),
+            Answer::Status(_) | Answer::Lost => slices.add_bad(now),
         }
     }
 
@@ -118,6 +162,7 @@ impl Tally {
     #[must_use]
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.latencies.add(other.latencies).expect("both have the same bounds");
+        self.slices = self.slices.zip(other.slices).map(|(slices, other)| slices.and(other));
         for (answer, count) in other.answers {
             *self.answers.entry(answer).or_default() += count;
         }
@@ -128,6 +173,18 @@ impl Tally {
     /// How many answers were good, the warm-up's included.
     pub(crate) fn good(&self) -> u64 {
         self.answers.get(&Answer::Good).copied().unwrap_or_default()
+    }
+
+    /// When the run began, with its warm-up.
+    pub(crate) fn began(&self) -> Instant {
+        self.window.began
+    }
+
+    /// How it went, from there until the window closed.
+    pub(crate) fn timeline(&self) -> Timeline {
+        let Window { began, opens, closes } = self.window;
+        let slices = self.slices.clone().unwrap_or_else(|| Slices::new(began, SLICE));
+        slices.timeline(opens - began, closes)
     }
 
     /// The figures.
@@ -176,10 +233,12 @@ impl Figures {
     }
 }
 
-/// Of microseconds, up to a minute.
+/// The longest latency that is told from a longer one: a minute.
+pub(crate) const MICROS_AT_MOST: u64 = 60_000_000;
+
+/// Of microseconds.
 pub(crate) fn histogram() -> Histogram<u64> {
-    const LONGEST: u64 = 60_000_000;
-    Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are valid")
+    Histogram::new_with_bounds(1, MICROS_AT_MOST, 3).expect("the bounds are valid")
 }
 
 /// For a [`histogram`].

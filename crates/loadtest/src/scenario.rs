@@ -25,7 +25,8 @@ pub(crate) const WARM_UP: &str = "WARM-UP";
 /// How many there are of that one.
 pub(crate) const COUPONS_TO_WARM_UP: i64 = 2_000;
 
-const HOT_PRODUCT: i64 = 1;
+/// The product that everybody wants.
+pub(crate) const HOT_PRODUCT: i64 = 1;
 
 /// Which database is underneath.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::load::is_there;
+use crate::machine::Memory;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -38,15 +39,6 @@ pub(crate) struct Program {
     folder: TempDir,
 }
 
-/// What the server's process has in memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Memory {
-    /// Now, in KiB.
-    pub(crate) resident_kib: u64,
-    /// At most since it was started, in KiB.
-    pub(crate) peak_kib: u64,
-}
-
 impl Server {
     /// Starts the server on a free port, with flags and settings besides the defaults, and waits until it is ready.
     pub(crate) async fn start(
@@ -68,8 +60,7 @@ impl Server {
 
     /// What its process has in memory; Linux only.
     pub(crate) fn memory(&self) -> Option<Memory> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.program.child.id()?)).ok()?;
-        Memory::parse(&status)
+        Memory::of(self.program.child.id()?)
     }
 
     /// That it is still at work.
@@ -142,16 +133,6 @@ impl Program {
     }
 }
 
-impl Memory {
-    fn parse(status: &str) -> Option<Self> {
-        let kib = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim_start_matches(':').trim().strip_suffix(" kB")?.parse().ok()
-        };
-        Some(Self { resident_kib: kib("VmRSS")?, peak_kib: kib("VmHWM")? })
-    }
-}
-
 /// Has the shop check its own books.
 pub(crate) async fn audit(binary: &Path, database_url: &str) -> Result<()> {
     let folder = TempDir::with_prefix("jangteo-audit-")?;
@@ -190,16 +171,4 @@ fn log_file(folder: &TempDir) -> PathBuf {
 /// Where nobody listens.
 pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_is_read_from_the_status_of_the_process() {
-        let status = "Name:\tjangteo\nVmHWM:\t   61440 kB\nVmRSS:\t   51200 kB\nThreads:\t5\n";
-        assert_eq!(Memory::parse(status), Some(Memory { resident_kib: 51_200, peak_kib: 61_440 }));
-        assert_eq!(Memory::parse("Name:\tjangteo\n"), None);
-    }
 }

@@ -3,12 +3,12 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::available_parallelism;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use futures::future::{try_join, try_join_all};
 use rand::seq::SliceRandom;
 use tokio::sync::Barrier;
@@ -150,6 +150,8 @@ struct Square {
     gathered: Barrier,
     /// Everybody may go.
     open: Barrier,
+    /// When the first of them did.
+    opened: OnceLock<Instant>,
 }
 
 /// Clients claim from a server, with all the load on one thread.
@@ -173,12 +175,13 @@ where
         all: Queue::of_all(),
         gathered: Barrier::new(claimants + 1),
         open: Barrier::new(claimants + 1),
+        opened: OnceLock::new(),
     });
     let shares = (0..threads).map(|thread| {
         let (means, square) = (means.clone(), Arc::clone(&square));
         let claimants = share_of(claimants, thread, threads);
         on_own_thread(move || async move {
-            let tally = RefCell::new(Tally::default());
+            let tally = RefCell::new(None);
             try_join_all((0..claimants).map(|_| rush::<C>(&means, &square, &tally))).await?;
             Ok(tally.into_inner())
         })
@@ -191,10 +194,12 @@ where
     };
     let (tallies, before) = try_join(try_join_all(shares), opening).await?;
     let busy = CpuTime::busy_since(before);
-    Ok((tallies.into_iter().fold(Tally::default(), Tally::and), busy))
+    let tally = tallies.into_iter().flatten().reduce(Tally::and).context("nobody came")?;
+    Ok((tally, busy))
 }
 
-async fn rush<C: Claimant>(means: &C::Means, square: &Square, tally: &RefCell<Tally>) -> Result<()> {
+/// The tally begins when the first may go.
+async fn rush<C: Claimant>(means: &C::Means, square: &Square, tally: &RefCell<Option<Tally>>) -> Result<()> {
     let mut claimant = C::arrive(means).await?;
     while let Some(attempt) = square.to_warm_up.next() {
         let fate = claimant.claim(attempt).await?;
@@ -202,10 +207,11 @@ async fn rush<C: Claimant>(means: &C::Means, square: &Square, tally: &RefCell<Ta
     }
     square.gathered.wait().await;
     square.open.wait().await;
+    let opened = *square.opened.get_or_init(Instant::now);
     while let Some(attempt) = square.all.next() {
         let asked = Instant::now();
         let fate = claimant.claim(attempt).await?;
-        tally.borrow_mut().add(fate, asked);
+        tally.borrow_mut().get_or_insert_with(|| Tally::new(opened)).add(fate, asked);
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::stampede::{Crowd, Fate, Share, Tally};
 pub(super) async fn run(shop: &Shop, clients: usize) -> Result<(Figures, Breakdown)> {
     let coupon = shop.coupon.as_deref().context("there is no coupon to claim")?;
     let path = format!("/coupons/{coupon}/claim");
-    let (tally, served) = (RefCell::<Tally>::default(), RefCell::<Vec<Customer>>::default());
+    let (tally, served) = (RefCell::new(Tally::new(Instant::now())), RefCell::<Vec<Customer>>::default());
     let gathered = Barrier::new(clients);
     let crowd = (0..clients).map(|_| async {
         let mut connection = Connection::open(shop.site.address).await?;

@@ -5,6 +5,7 @@ use super::errand::{Errand, Scenario};
 use super::kind::Kind;
 use crate::load::Pace;
 use crate::measure::{Answer, Figures, Tally, Window};
+use crate::timeline::Timeline;
 
 /// Every answer of a visit, by what was asked for.
 #[derive(Debug)]
@@ -25,8 +26,8 @@ struct Page {
 }
 
 impl Page {
-    fn new(window: Window) -> Self {
-        Self { tally: Tally::new(window), refused: 0 }
+    fn new(tally: Tally) -> Self {
+        Self { tally, refused: 0 }
     }
 
     fn add(&mut self, end: End, asked: Instant, paced: bool) {
@@ -88,19 +89,19 @@ impl Logbook {
     pub(super) fn new(window: Window, pace: Pace) -> Self {
         let paced = matches!(pace, Pace::PerSecond(_));
         let (requests, journeys) = (BTreeMap::new(), BTreeMap::new());
-        Self { window, paced, all: Page::new(window), requests, journeys }
+        Self { window, paced, all: Page::new(Tally::new(window)), requests, journeys }
     }
 
     /// Notes an answer that came just now.
     pub(super) fn add(&mut self, kind: Kind, end: End, asked: Instant) {
         self.all.add(end, asked, self.paced);
-        let page = self.requests.entry(kind).or_insert_with(|| Page::new(self.window));
+        let page = self.requests.entry(kind).or_insert_with(|| Page::new(Tally::aside(self.window)));
         page.add(end, asked, self.paced);
     }
 
     /// Notes a journey that ended just now. One that was refused went only part of the way: it is no figure.
     pub(super) fn add_journey(&mut self, errand: Errand, end: End, began: Instant) {
-        let page = self.journeys.entry(errand).or_insert_with(|| Page::new(self.window));
+        let page = self.journeys.entry(errand).or_insert_with(|| Page::new(Tally::aside(self.window)));
         match end {
             End::Refused => page.refused += 1,
             End::Granted | End::Failed(_) => page.add(end, began, self.paced),
@@ -119,6 +120,16 @@ impl Logbook {
             Some(journeys) => Figures { bad: all.bad, ..journeys.tally.figures() },
             None => all,
         }
+    }
+
+    /// When the visit began, with its warm-up.
+    pub(crate) fn began(&self) -> Instant {
+        self.all.tally.began()
+    }
+
+    /// How it went: all requests, also where the figures are those of journeys.
+    pub(crate) fn timeline(&self) -> Timeline {
+        self.all.tally.timeline()
     }
 
     /// By what was asked for.

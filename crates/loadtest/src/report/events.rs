@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use comfy_table::Table;
+
+use super::text::table;
 use super::{Bound, Report, Target, milliseconds, target};
 use crate::bench::{Outcome, Round, Step};
 use crate::events::{Channel, Demand, Events, Outage, Relay, Trial};
@@ -12,66 +15,88 @@ const UP: Relay = Relay::To(Channel::Http);
 
 impl Report {
     pub(super) fn write_events(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let trials: Vec<_> = self.trials().collect();
-        if trials.is_empty() {
+        if self.trials().next().is_none() {
             return Ok(());
         }
         writeln!(
             f,
-            "\nPurchases and their events. Differences are from {UP} in the same round, their median.\n"
+            "\nPurchases and their events. Differences are from {UP} in the same round, their median.\n\n{}",
+            self.purchases()
         )?;
         writeln!(
             f,
-            "| measured | orders per second | differs | p99 ms | of the rounds | differs | events waiting at the end | delivered after s | commit to delivery, p50 / p99 / longest ms |"
+            "\nWhat became of their events; from commit to delivery in ms.\n\n{}",
+            self.deliveries()
         )?;
-        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
-        for (trial, outcome, events) in &trials {
-            if let Trial::Purchases { relay, demand } = *trial {
-                self.write_purchases(f, relay, demand, outcome, events)?;
-            }
-        }
-        writeln!(f, "\nBacklogs: orders are placed without a relay, then workers deliver their events.\n")?;
         writeln!(
             f,
-            "| measured | placed per second | events | delivered in s | per second | x placed | arrived twice |"
-        )?;
-        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|")?;
-        for (trial, outcome, events) in &trials {
-            if let Trial::Backlog { .. } = trial {
-                write_backlog(f, *trial, outcome, events)?;
-            }
-        }
-        Ok(())
+            "\nBacklogs: orders are placed without a relay, then workers deliver their events.\n\n{}",
+            self.backlogs()
+        )
     }
 
-    fn write_purchases(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        relay: Relay,
-        demand: Demand,
-        outcome: &Outcome,
-        events: &Events,
-    ) -> fmt::Result {
-        let differs = |of| match self.difference(relay, demand, of) {
-            Some(difference) if relay != UP => format!("{difference:+.1}%"),
-            _ => String::new(),
-        };
-        let p99s = outcome.rounds.iter().map(p99);
-        let (least, most) = p99s.fold((f64::MAX, 0.0), |(least, most), p99| (p99.min(least), p99.max(most)));
-        let drained = events.drained_in.map_or(String::new(), |time| format!("{:.2}", time.as_secs_f64()));
-        let delivery = events.delivery.map_or(String::new(), |delivery| {
-            let [median, p99, longest] = [delivery.median, delivery.p99, delivery.longest].map(milliseconds);
-            format!("{median:.1} / {p99:.1} / {longest:.0}")
-        });
-        writeln!(
-            f,
-            "| {relay}, {demand} | {:.0} | {} | {:.2} | {least:.2} - {most:.2} | {} | {} | {drained} | {delivery} |",
-            outcome.figures.rate,
-            differs(rate),
-            milliseconds(outcome.figures.p99),
-            differs(p99),
-            events.waiting,
-        )
+    fn purchases(&self) -> Table {
+        let header = ["measured", "orders per second", "differs", "p99 ms", "of the rounds", "differs"];
+        let mut table = table(header);
+        for (relay, demand, outcome, _) in self.trials_of_purchases() {
+            let differs = |of| match self.difference(relay, demand, of) {
+                Some(difference) if relay != UP => format!("{difference:+.1}%"),
+                _ => String::new(),
+            };
+            let p99s = outcome.rounds.iter().map(p99);
+            let (least, most) =
+                p99s.fold((f64::MAX, 0.0), |(least, most), p99| (p99.min(least), p99.max(most)));
+            table.add_row([
+                format!("{relay}, {demand}"),
+                format!("{:.0}", outcome.figures.rate),
+                differs(rate),
+                format!("{:.2}", milliseconds(outcome.figures.p99)),
+                format!("{least:.2} - {most:.2}"),
+                differs(p99),
+            ]);
+        }
+        table
+    }
+
+    fn deliveries(&self) -> Table {
+        let mut table =
+            table(["measured", "waiting at the end", "delivered after s", "p50", "p99", "longest"]);
+        for (relay, demand, _, events) in self.trials_of_purchases() {
+            let drained =
+                events.drained_in.map_or(String::new(), |time| format!("{:.2}", time.as_secs_f64()));
+            let delivery = events.delivery.map_or([const { String::new() }; 3], |delivery| {
+                let times = [delivery.median, delivery.p99, delivery.longest];
+                times.map(|time| format!("{:.1}", milliseconds(time)))
+            });
+            let row = [format!("{relay}, {demand}"), events.waiting.to_string(), drained];
+            table.add_row(row.into_iter().chain(delivery));
+        }
+        table
+    }
+
+    fn backlogs(&self) -> Table {
+        let mut table =
+            table(["measured", "placed per second", "events", "in s", "per second", "x placed", "twice"]);
+        for (trial, outcome, events) in self.trials() {
+            let Trial::Backlog { .. } = trial else { continue };
+            table.add_row([
+                trial.to_string(),
+                format!("{:.0}", outcome.figures.rate),
+                events.waiting.to_string(),
+                format!("{:.2}", events.drained_in.unwrap_or_default().as_secs_f64()),
+                format!("{:.0}", events.draining_rate().unwrap_or_default()),
+                format!("{:.2}", times_placed(outcome, events).unwrap_or_default()),
+                events.duplicates.to_string(),
+            ]);
+        }
+        table
+    }
+
+    fn trials_of_purchases(&self) -> impl Iterator<Item = (Relay, Demand, &Outcome, &Events)> {
+        self.trials().filter_map(|(trial, outcome, events)| match trial {
+            Trial::Purchases { relay, demand } => Some((relay, demand, outcome, events)),
+            Trial::Backlog { .. } => None,
+        })
     }
 
     pub(super) fn targets_of_events(&self) -> Vec<Target> {
@@ -136,24 +161,6 @@ impl Report {
     }
 }
 
-fn write_backlog(
-    f: &mut fmt::Formatter<'_>,
-    trial: Trial,
-    outcome: &Outcome,
-    events: &Events,
-) -> fmt::Result {
-    writeln!(
-        f,
-        "| {trial} | {:.0} | {} | {:.2} | {:.0} | {:.2} | {} |",
-        outcome.figures.rate,
-        events.waiting,
-        events.drained_in.unwrap_or_default().as_secs_f64(),
-        events.draining_rate().unwrap_or_default(),
-        times_placed(outcome, events).unwrap_or_default(),
-        events.duplicates,
-    )
-}
-
 fn times_placed(outcome: &Outcome, events: &Events) -> Option<f64> {
     Some(events.draining_rate()? / outcome.figures.rate)
 }
@@ -170,12 +177,13 @@ fn p99(round: &Round) -> f64 {
 mod tests {
     use std::time::Duration;
 
+    use super::super::text::cells;
     use super::*;
     use crate::events::Delivery;
     use crate::measure::Figures;
 
     fn purchases(relay: Relay, p99s: [u64; 3]) -> (Step, Outcome) {
-        let round = |p99| Round { rate: 1000.0, p99: Duration::from_millis(p99) };
+        let round = |p99| Round { rate: 1000.0, p99: Duration::from_millis(p99), ..Round::default() };
         let delivery = Delivery { p99: Duration::from_millis(40), ..Delivery::default() };
         let events = Events { delivery: Some(delivery), ..Events::default() };
         let outcome =
@@ -216,10 +224,7 @@ mod tests {
         let report = report(vec![(Step::Events { trial, clients: 64 }, outcome)]);
         assert_eq!(report.times_placed(Channel::Kafka, 2), Some(1.5));
         assert_eq!(report.times_placed(Channel::Kafka, 1), None);
-        assert!(
-            report
-                .to_string()
-                .contains("| backlog, 2 workers, Kafka | 4000 | 3000 | 0.50 | 6000 | 1.50 | 0 |")
-        );
+        let backlog = ["backlog, 2 workers, Kafka", "4000", "3000", "0.50", "6000", "1.50", "0"];
+        assert!(cells(&report.to_string()).iter().any(|row| *row == backlog), "{report}");
     }
 }

@@ -83,9 +83,9 @@ mod tests {
 
     use super::*;
     use crate::bench::{Outcome, orders};
+    use crate::machine::Memory;
     use crate::measure::Figures;
     use crate::scenario::{Backend, Mix};
-    use crate::server::Memory;
 
     fn at(rate: f64) -> Outcome {
         Outcome { figures: Figures { rate, ..Figures::default() }, ..Outcome::default() }
