@@ -1,5 +1,7 @@
 //! The audit: one query a rule, each finding the rows that break it, all on one snapshot.
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
 use jangteo_application::audit::{Audit, AuditCheck, AuditReport};
 use jangteo_domain::RepositoryError;
@@ -295,10 +297,13 @@ const RULES: [Rule; 32] = [
     },
 ];
 
+/// Of a check that takes longer, the log tells: somebody may be waiting.
+const LONG: Duration = Duration::from_secs(1);
+
 #[async_trait]
 impl Audit for Store {
     async fn audit(&self) -> Result<AuditReport, RepositoryError> {
-        let snapshot = self.snapshot().await?;
+        let snapshot = self.long_snapshot().await?;
         temporary_tables_of(&snapshot, "268435456").await?;
         let checks = check(&snapshot).await;
         temporary_tables_of(&snapshot, "DEFAULT").await?;
@@ -308,8 +313,13 @@ impl Audit for Store {
 
 async fn check(snapshot: &DatabaseTransaction) -> Result<Vec<AuditCheck>, RepositoryError> {
     let mut checks = Vec::with_capacity(RULES.len());
-    for rule in &RULES {
+    for (number, rule) in (1..).zip(&RULES) {
+        let begun = Instant::now();
         checks.push(AuditCheck { rule: rule.rule, violations: violations(snapshot, rule).await? });
+        let took = begun.elapsed();
+        if took > LONG {
+            tracing::info!("audit: {number} of {}, {:.1} s: {}", RULES.len(), took.as_secs_f64(), rule.rule);
+        }
     }
     Ok(checks)
 }

@@ -51,6 +51,8 @@ pub(crate) enum Part {
     Frozen,
     /// Orders while their events are delivered, and while the data platform is down, on MariaDB.
     Events,
+    /// Everything with more and more orders of the past, on MariaDB. Takes long: only when it is asked for.
+    Growth,
 }
 
 /// One measurement on a fresh database.
@@ -159,7 +161,7 @@ impl Step {
 }
 
 impl Part {
-    /// Every part.
+    /// Every part that is measured unless one is asked for.
     pub(crate) const ALL: [Self; 8] = [
         Self::Spread,
         Self::Hot,
@@ -193,6 +195,8 @@ impl Part {
             Self::Coupons => stampedes(clients),
             Self::Frozen => [false, true].map(|freezes| limited_orders(freezes, clients)).to_vec(),
             Self::Events => Trial::all().into_iter().map(|trial| Step::Events { trial, clients }).collect(),
+            // It is one measurement on one database.
+            Self::Growth => Vec::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod books;
 mod databases;
 mod events;
 mod floor;
+mod growth;
 mod load;
 mod machine;
 mod measure;
@@ -62,6 +63,9 @@ struct Cli {
     /// A MySQL or MariaDB server to use instead of starting one; the database `jangteo_bench` on it is dropped.
     #[arg(long)]
     mysql_url: Option<String>,
+    /// With how many orders of the past to measure growth.
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 1_000_000, 10_000_000])]
+    sizes: Vec<u64>,
     /// Draw the stampedes into this SVG file.
     #[arg(long)]
     plot: Option<PathBuf>,
@@ -113,8 +117,13 @@ async fn run(cli: &Cli) -> Result<Report> {
         Lengths { warm_up: Duration::from_secs(cli.warm_up), measured: Duration::from_secs(cli.seconds) };
     let bench = Bench { databases, server, lengths };
     let results = bench.run(&steps, usize::from(cli.repeat)).await;
+    let growth = match cli.only.contains(&Part::Growth) {
+        true => Some(growth::measure(&bench, &cli.sizes, cli.clients).await),
+        false => None,
+    };
     bench.databases.drop_mysql().await?;
-    let report = Report { circumstances, clients: cli.clients, results: results? };
+    let growth = growth.transpose()?;
+    let report = Report { circumstances, clients: cli.clients, results: results?, growth };
     if let (Some(file), Some(picture)) = (&cli.plot, plot::of_stampedes(&report)) {
         fs::write(file, picture).with_context(|| format!("cannot write {}", file.display()))?;
     }

@@ -201,7 +201,7 @@ mod tests {
             |rate| Outcome { figures: Figures { rate, ..Figures::default() }, ..Outcome::default() };
         let results =
             rates.iter().map(|&(way, at_a_time, rate)| (Step::Stampede { way, at_a_time }, outcome(rate)));
-        Report { circumstances: Vec::new(), clients: 64, results: results.collect() }
+        Report { circumstances: Vec::new(), clients: 64, results: results.collect(), growth: None }
     }
 
     #[test]

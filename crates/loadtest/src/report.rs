@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use crate::bench::{CROWD, Outcome, Setup, Step, catalogue, claims, limited_orders, orders};
+use crate::growth::Growth;
 use crate::load::Traffic;
 use crate::machine::Busy;
 use crate::scenario::{Backend, COUPONS, Mix};
@@ -22,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) clients: usize,
     /// What came of each step.
     pub(crate) results: Vec<(Step, Outcome)>,
+    /// What more and more orders came to.
+    pub(crate) growth: Option<Growth>,
 }
 
 /// A target and what was measured of it.
@@ -85,6 +88,9 @@ impl fmt::Display for Report {
             writeln!(f, "- {line}")?;
         }
         writeln!(f)?;
+        if let Some(growth) = &self.growth {
+            writeln!(f, "{growth}")?;
+        }
         self.write_figures(f)?;
         self.write_crowds(f)?;
         self.write_events(f)?;
@@ -270,7 +276,7 @@ mod tests {
     }
 
     fn report(results: Vec<(Step, Outcome)>) -> Report {
-        Report { circumstances: Vec::new(), clients: 64, results }
+        Report { circumstances: Vec::new(), clients: 64, results, growth: None }
     }
 
     #[test]
