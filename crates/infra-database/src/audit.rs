@@ -11,6 +11,9 @@ use crate::error::failed;
 use crate::store::Store;
 
 /// A rule and a query for what breaks it: `id` is the row, `expected` and `found` are integers.
+///
+/// What is added up by orders is sorted for it. By itself, MariaDB looks each order up in a table of the sums so far, which
+/// soon is too large for memory. To SQLite, which sorts anyway, the hint is a comment.
 struct Rule {
     rule: &'static str,
     what: &'static str,
@@ -83,7 +86,7 @@ const RULES: [Rule; 32] = [
         what: "order",
         query: "SELECT i.order_id AS id, i.quantity AS expected, COALESCE(m.taken, 0) AS found FROM order_items i \
                 JOIN orders o ON o.id = i.order_id \
-                LEFT JOIN (SELECT order_id, product_id, COALESCE(variant_id, 0) AS variant_id, -SUM(quantity) AS taken \
+                LEFT JOIN (SELECT /*! SQL_BIG_RESULT */ order_id, product_id, COALESCE(variant_id, 0) AS variant_id, -SUM(quantity) AS taken \
                 FROM stock_movements WHERE order_id IS NOT NULL GROUP BY order_id, product_id, COALESCE(variant_id, 0)) m \
                 ON m.order_id = i.order_id AND m.product_id = i.product_id AND m.variant_id = i.variant_id \
                 WHERE i.quantity * (CASE WHEN o.status = 'CANCELLED' THEN 0 ELSE 1 END) <> COALESCE(m.taken, 0)",
@@ -92,7 +95,7 @@ const RULES: [Rule; 32] = [
         rule: "pieces are held for orders that wait to be paid, and for no others",
         what: "order",
         query: "SELECT o.id AS id, COALESCE(i.pieces, 0) * (CASE WHEN o.status = 'PENDING' THEN 1 ELSE 0 END) AS expected, \
-                m.held AS found FROM (SELECT order_id, -SUM(quantity) AS held FROM stock_movements \
+                m.held AS found FROM (SELECT /*! SQL_BIG_RESULT */ order_id, -SUM(quantity) AS held FROM stock_movements \
                 WHERE kind IN ('HOLD', 'RELEASE') GROUP BY order_id) m JOIN orders o ON o.id = m.order_id \
                 LEFT JOIN (SELECT order_id, SUM(quantity) AS pieces FROM order_items GROUP BY order_id) i \
                 ON i.order_id = o.id \
@@ -126,7 +129,7 @@ const RULES: [Rule; 32] = [
         rule: "what was paid and not refunded is what the ledger took",
         what: "order",
         query: "SELECT o.id AS id, o.paid_amount AS expected, COALESCE(l.taken, 0) AS found FROM orders o \
-                LEFT JOIN (SELECT order_id, -SUM(amount) AS taken FROM ledger_entries WHERE order_id IS NOT NULL \
+                LEFT JOIN (SELECT /*! SQL_BIG_RESULT */ order_id, -SUM(amount) AS taken FROM ledger_entries WHERE order_id IS NOT NULL \
                 GROUP BY order_id) l ON l.order_id = o.id \
                 WHERE o.paid_amount * (CASE WHEN o.status IN ('PENDING', 'CANCELLED') THEN 0 ELSE 1 END) \
                 <> COALESCE(l.taken, 0)",
