@@ -35,19 +35,19 @@ const DELIVERY: TimeDelta = TimeDelta::days(3);
 #[derive(Debug, thiserror::Error)]
 enum Impossible {
     #[error("nobody can have ordered: there are no customers")]
-    NoCustomers,
+    Nobody,
     #[error(
         "nothing can have been ordered: there are no products on sale without variants that cost from {least} to {most}, \
          a twelfth of what a wallet may hold"
     )]
-    NoProducts { least: Money, most: Money },
+    NothingOnSale { least: Money, most: Money },
     #[error(
         "{missing} orders do not fit between {begin}, when the last thing happened in this shop, and now: \
          an empty shop has room for them, with its customers and products made at once"
     )]
-    NoTime { missing: i64, begin: DateTime<Utc> },
+    TooMany { missing: i64, begin: DateTime<Utc> },
     #[error("there are not as many ids left as orders to be made: {missing}")]
-    NoIds { missing: i64 },
+    OutOfIds { missing: i64 },
 }
 
 impl From<Impossible> for RepositoryError {
@@ -144,11 +144,11 @@ impl History {
         let missing = i64::try_from(missing).unwrap_or(i64::MAX);
         let step = (now - begin).num_microseconds().unwrap_or(i64::MAX) / missing;
         if step < sql::SHORTEST_STEP {
-            return Err(Impossible::NoTime { missing, begin }.into());
+            return Err(Impossible::TooMany { missing, begin }.into());
         }
         let next = format!("SELECT next_id AS id FROM id_blocks WHERE name = '{}'", Sequence::Orders.name());
         let next: i64 = one(store.readers(), next, "id").await?;
-        next.checked_add(missing).ok_or(Impossible::NoIds { missing })?;
+        next.checked_add(missing).ok_or(Impossible::OutOfIds { missing })?;
         let customers = Round::over("wallets", "user_id", "closed_at IS NULL", CUSTOMERS, store).await?;
         let most = Money::from_minor(wanted.wallet.max_balance.minor() / (2 * LINES * PIECES));
         let least = wanted.wallet.min_charge.max(Money::from_minor(1));
@@ -159,10 +159,10 @@ impl History {
         );
         let products = Round::over("products", "id", &on_sale, PRODUCTS, store).await?;
         if customers.size == 0 {
-            return Err(Impossible::NoCustomers.into());
+            return Err(Impossible::Nobody.into());
         }
         if products.size == 0 {
-            return Err(Impossible::NoProducts { least, most }.into());
+            return Err(Impossible::NothingOnSale { least, most }.into());
         }
         let dearest = format!("SELECT MAX(price) AS price FROM products WHERE {on_sale}");
         let dearest: i64 = one(store.readers(), dearest, "price").await?;
@@ -266,7 +266,7 @@ impl Round {
                     });
                 }
                 None if self.last > 0 => self.last = 0,
-                None => return Err(Impossible::NoCustomers.into()),
+                None => return Err(RepositoryError::Conflict(format!("{table} has become empty").into())),
             }
         }
     }
