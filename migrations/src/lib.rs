@@ -27,6 +27,7 @@ mod m20261121_000004_coupon_reads;
 mod m20261121_000005_delivery;
 mod m20261121_000006_told_orders;
 mod m20261121_000007_whole_shop;
+mod m20261121_000008_orders_by_status;
 mod table;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000005_delivery::Migration),
             Box::new(m20261121_000006_told_orders::Migration),
             Box::new(m20261121_000007_whole_shop::Migration),
+            Box::new(m20261121_000008_orders_by_status::Migration),
         ]
     }
 }

@@ -130,7 +130,7 @@ pub struct SalesOfPeriod {
 /// What those who run the shop read of its orders.
 #[async_trait]
 pub trait OrderBook: Send + Sync {
-    /// Orders, the latest first.
+    /// Orders, the latest first. The total stops at [`MOST_COUNTED`](crate::outbox_queries::MOST_COUNTED).
     async fn orders(&self, search: OrderSearch, page: PageRequest) -> Result<Page<Order>, RepositoryError>;
 
     /// Sales by periods, all of them as of one moment. Those without any are there as well.

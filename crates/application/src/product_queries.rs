@@ -102,7 +102,8 @@ pub trait ManagedCatalogue: Send + Sync {
     /// One product with everything there is of it.
     async fn managed_product(&self, id: ProductId) -> Result<Option<ManagedProduct>, RepositoryError>;
 
-    /// What moved in a product's stock, latest first; nothing for an unknown product.
+    /// What moved in a product's stock, latest first; nothing for an unknown product. The total stops at
+    /// [`MOST_COUNTED`](crate::outbox_queries::MOST_COUNTED).
     async fn stock_movements(
         &self,
         product: ProductId,

@@ -1,9 +1,10 @@
 //! Filling an empty shop, for demos and load tests.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jangteo_domain::coupon::{CouponDraft, Discount};
 use jangteo_domain::user::Profile;
+use jangteo_domain::wallet::WalletPolicy;
 use jangteo_domain::{CouponCode, Money, RepositoryError};
 
 /// What a shop should have. Ids are given by place: the first customer is 1, the first product is 1. What is there
@@ -16,6 +17,28 @@ pub struct SeedPlan {
     pub products: Vec<SeedProduct>,
     /// Coupons.
     pub coupons: Vec<SeedCoupon>,
+    /// Orders of the past. Customers and products that are created with them were there before the first.
+    pub orders: Option<PastOrders>,
+}
+
+/// Orders that were placed, paid and delivered some time ago, by all customers, of all products without variants.
+///
+/// They begin when the last thing happened in the shop, at most some days ago, and end now. Customers charge their wallets
+/// for them, and products receive what is sold.
+#[derive(Debug, Clone)]
+pub struct PastOrders {
+    /// Orders there should be, of any kind.
+    pub total: u64,
+    /// How many days they go back at most.
+    pub days: u32,
+    /// Orders in a transaction: one that is cut off leaves a shop with fewer orders, whose books balance.
+    pub at_a_time: u32,
+    /// What the customers who ordered have left at least, as far as their wallets may hold it.
+    pub balance: Money,
+    /// What wallets may hold.
+    pub wallet: WalletPolicy,
+    /// For how long events are kept: those from before were purged.
+    pub events_kept_for: TimeDelta,
 }
 
 /// A product to put into the catalogue.
@@ -64,7 +87,7 @@ impl SeedCoupon {
 /// How far seeding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeedProgress {
-    /// What is being created: "users", "products" or "coupons".
+    /// What is being created: "users", "products", "coupons" or "orders".
     pub what: &'static str,
     /// How many are there, found or created.
     pub done: usize,
@@ -81,6 +104,8 @@ pub struct SeedReport {
     pub products: usize,
     /// Coupons.
     pub coupons: usize,
+    /// Orders.
+    pub orders: usize,
 }
 
 /// Fills a shop.

@@ -10,8 +10,8 @@ use jangteo_application::queries::{Page, PageRequest};
 use jangteo_domain::{Money, Order, RepositoryError};
 use sea_orm::sea_query::Value;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, Statement,
 };
 
 use crate::by_time::Journal;
@@ -33,11 +33,11 @@ const MOVEMENTS: Journal<stock_movements::Entity> =
 
 #[async_trait]
 impl OrderBook for Store {
-    /// By the time, which has an index, and ids break ties. The ids first, from that index alone: however far back the
+    /// By the time, which has an index, as has the time of those in a state, and ids break ties. The ids first, from that index alone: however far back the
     /// page, only its own rows are read.
     async fn orders(&self, search: OrderSearch, page: PageRequest) -> Result<Page<Order>, RepositoryError> {
         let found = orders::Entity::find().filter(self.matching(search));
-        let total = found.clone().count(self.readers()).await.map_err(failed)?;
+        let total = self.count_up_to_most(found.clone()).await?;
         let latest = found.order_by_desc(orders::Column::CreatedAt).order_by_desc(orders::Column::Id);
         let latest = paged(latest, page).select_only().column(orders::Column::Id).into_tuple::<i64>();
         let ids = latest.all(self.readers()).await.map_err(failed)?;

@@ -19,7 +19,7 @@ use crate::transaction::Transaction;
 #[async_trait]
 impl OutboxRepository for Transaction {
     async fn append(&mut self, messages: &[OutboxMessage]) -> Result<(), RepositoryError> {
-        let rows: Vec<_> = messages.iter().map(row).collect::<Result<_, _>>()?;
+        let rows: Vec<_> = messages.iter().map(event_row).collect::<Result<_, _>>()?;
         self.writes.insert(rows);
         self.appends = true;
         Ok(())
@@ -112,7 +112,8 @@ impl Transaction {
     }
 }
 
-fn row(message: &OutboxMessage) -> Result<outbox::ActiveModel, RepositoryError> {
+/// As it is stored at first.
+pub(crate) fn event_row(message: &OutboxMessage) -> Result<outbox::ActiveModel, RepositoryError> {
     Ok(outbox::ActiveModel {
         id: NotSet,
         aggregate: Set(aggregate(message.aggregate).to_owned()),

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use jangteo_application::cloud_event::EventName;
 use jangteo_application::outbox::EventStatus;
 use jangteo_application::outbox_queries::{
-    Backlog, EventView, HourOfOrders, MOST_COUNTED, OutboxQueries, Period, ToldOrder,
+    Backlog, EventView, HourOfOrders, OutboxQueries, Period, ToldOrder,
 };
 use jangteo_application::queries::{Page, PageRequest};
 use jangteo_domain::{OrderId, RepositoryError};
@@ -41,7 +41,7 @@ impl OutboxQueries for Store {
         status: Option<EventStatus>,
         page: PageRequest,
     ) -> Result<Page<EventView>, RepositoryError> {
-        let total = self.count_up_to_most(status).await?;
+        let total = self.count_up_to_most(status.map_or_else(outbox::Entity::find, of)).await?;
         let latest = match status {
             None => outbox::Entity::find(),
             Some(status) => of(status).order_by_desc(outbox::Column::StatusAt),
@@ -71,9 +71,9 @@ impl OutboxQueries for Store {
 
     async fn backlog(&self) -> Result<Backlog, RepositoryError> {
         Ok(Backlog {
-            pending: self.count_up_to_most(Some(EventStatus::Pending)).await?,
-            failed: self.count_up_to_most(Some(EventStatus::Failed)).await?,
-            dead: self.count_up_to_most(Some(EventStatus::Dead)).await?,
+            pending: self.count_up_to_most(of(EventStatus::Pending)).await?,
+            failed: self.count_up_to_most(of(EventStatus::Failed)).await?,
+            dead: self.count_up_to_most(of(EventStatus::Dead)).await?,
             oldest: self.oldest().await?,
         })
     }
@@ -162,12 +162,6 @@ impl OutboxQueries for Store {
 }
 
 impl Store {
-    async fn count_up_to_most(&self, status: Option<EventStatus>) -> Result<u64, RepositoryError> {
-        let events = status.map_or_else(outbox::Entity::find, of);
-        let events = events.select_only().expr_as(Expr::val(1), "one").limit(MOST_COUNTED).into_query();
-        self.count(Query::select().from_subquery(events, Alias::new("counted")).take()).await
-    }
-
     /// Those that wait are told from those that are being sent: the first of the index has waited longest, of the others
     /// there are only as many as relays have leases for. Of what failed, as many are looked at as there may be when the
     /// platform is not to blame.

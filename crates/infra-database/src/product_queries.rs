@@ -52,8 +52,11 @@ impl ManagedCatalogue for Store {
         }
         let movements =
             stock_movements::Entity::find().filter(stock_movements::Column::ProductId.eq(product.0));
-        let latest = movements.order_by_desc(stock_movements::Column::Id);
-        self.page_of(latest, page, stock_line).await.map(Some)
+        let total = self.count_up_to_most(movements.clone()).await?;
+        let latest = paged(movements.order_by_desc(stock_movements::Column::Id), page);
+        let rows = latest.all(self.readers()).await.map_err(failed)?;
+        let content = rows.into_iter().map(stock_line).collect::<Result<_, Corrupt>>()?;
+        Ok(Some(Page { content, request: page, total }))
     }
 }
 

@@ -26,6 +26,9 @@ use crate::store::Store;
 use crate::user::user_row;
 use crate::wallet::ledger_row;
 
+mod past_events;
+mod past_orders;
+
 /// A coupon that nobody could use, or for longer than there are dates.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -56,17 +59,26 @@ impl Seeder for Store {
         progress: &(dyn Fn(SeedProgress) + Send + Sync),
     ) -> Result<SeedReport, RepositoryError> {
         let mut report = SeedReport::default();
+        // Who ordered in the past was a customer by then.
+        let begin = match &plan.orders {
+            Some(orders) => Some(self.beginning(orders).await?),
+            None => None,
+        };
         let users: Vec<_> = (1..).zip(&plan.users).collect();
         for (done, batch) in batches(&users) {
             report.users += self
-                .in_transaction(async |transaction, now| seed_users(transaction, batch, now).await)
+                .in_transaction(async |transaction, now| {
+                    seed_users(transaction, batch, begin.unwrap_or(now)).await
+                })
                 .await?;
             progress(SeedProgress { what: "users", done, total: users.len() });
         }
         let products: Vec<_> = (1..).zip(&plan.products).collect();
         for (done, batch) in batches(&products) {
             report.products += self
-                .in_transaction(async |transaction, now| seed_products(transaction, batch, now).await)
+                .in_transaction(async |transaction, now| {
+                    seed_products(transaction, batch, begin.unwrap_or(now)).await
+                })
                 .await?;
             progress(SeedProgress { what: "products", done, total: products.len() });
         }
@@ -75,6 +87,9 @@ impl Seeder for Store {
                 .in_transaction(async |transaction, now| seed_coupons(transaction, batch, now).await)
                 .await?;
             progress(SeedProgress { what: "coupons", done, total: plan.coupons.len() });
+        }
+        if let (Some(orders), Some(begin)) = (&plan.orders, begin) {
+            report.orders = self.seed_orders(orders, begin, progress).await?;
         }
         Ok(report)
     }

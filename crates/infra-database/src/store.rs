@@ -105,9 +105,10 @@ impl Store {
         let (writers, readers, exporters) = match kind {
             DatabaseKind::Sqlite => {
                 create_folder(&settings.url)?;
-                let writers = Box::pin(sqlite(pool(&settings.url, 1), false)).await?;
-                let readers = Box::pin(sqlite(pool(&settings.url, settings.readers), true)).await?;
-                (writers, readers, Box::pin(sqlite(exporters, true)).await?)
+                let writers = Box::pin(sqlite(pool(&settings.url, 1), false, "memory")).await?;
+                let readers = Box::pin(sqlite(pool(&settings.url, settings.readers), true, "memory")).await?;
+                // The audit adds up whole tables: what does not fit into its memory is its own files.
+                (writers, readers, Box::pin(sqlite(exporters, true, "file")).await?)
             }
             DatabaseKind::MySql => {
                 Box::pin(try_mysql(&settings.url)).await?;
@@ -240,7 +241,11 @@ fn exporters(url: &str) -> ConnectOptions {
     options
 }
 
-async fn sqlite(mut options: ConnectOptions, read_only: bool) -> Result<DatabaseConnection, ConnectError> {
+async fn sqlite(
+    mut options: ConnectOptions,
+    read_only: bool,
+    temporary: &'static str,
+) -> Result<DatabaseConnection, ConnectError> {
     options.idle_timeout(None).max_lifetime(None).map_sqlx_sqlite_opts(move |sqlite| {
         sqlite
             .create_if_missing(true)
@@ -250,7 +255,7 @@ async fn sqlite(mut options: ConnectOptions, read_only: bool) -> Result<Database
             .busy_timeout(PATIENCE)
             .statement_cache_capacity(STATEMENTS)
             .pragma("cache_size", if read_only { "-4000" } else { "-32000" })
-            .pragma("temp_store", "memory")
+            .pragma("temp_store", temporary)
             .pragma("wal_autocheckpoint", "8000")
             .pragma("query_only", if read_only { "on" } else { "off" })
     });

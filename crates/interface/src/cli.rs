@@ -46,6 +46,7 @@ Examples:
   jangteo --database-url mysql://shop:secret@db/shop serve --migrate
   jangteo --database-url mysql://shop:secret@db/shop worker --listen 127.0.0.1:9100
   jangteo seed --users 1000 --products 200 --stock 1000000 --balance 1000000 --coupon WELCOME10:PERCENT:10:1000
+  jangteo seed --users 20000 --products 200 --orders 1000000
   jangteo audit --json
   jangteo token --user 1 --role ADMIN --expires-in 8h
   jangteo platform --file events.db          a data platform that receives events on http://127.0.0.1:8090/events

@@ -64,6 +64,8 @@ pub(crate) enum Part {
     Journeys,
     /// How soon a server answers after its start, and how much memory it takes then.
     Start,
+    /// Everything with more and more orders of the past, on MariaDB. Takes long: only when it is asked for.
+    Growth,
 }
 
 /// One measurement on a fresh database.
@@ -220,7 +222,7 @@ impl Step {
 }
 
 impl Part {
-    /// Every part.
+    /// Every part that is measured unless one is asked for.
     pub(crate) const ALL: [Self; 11] = [
         Self::Spread,
         Self::Hot,
@@ -270,6 +272,8 @@ impl Part {
                 .map(|scenario| Step::Journeys { scenario, clients })
                 .to_vec(),
             Self::Start => [Mysql, Sqlite].map(|backend| Step::Start { backend }).to_vec(),
+            // It is one measurement on one database.
+            Self::Growth => Vec::new(),
         }
     }
 }

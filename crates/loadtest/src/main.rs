@@ -13,6 +13,7 @@ mod drive;
 mod engine;
 mod events;
 mod floor;
+mod growth;
 mod journeys;
 mod load;
 mod machine;
@@ -99,6 +100,9 @@ struct BenchOptions {
     /// A MySQL or MariaDB server to use instead of starting one; the database `jangteo_bench` on it is dropped
     #[arg(long, value_name = "URL", conflicts_with = "url")]
     mysql_url: Option<String>,
+    /// With how many orders of the past to measure growth
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_values_t = [0, 1_000_000, 10_000_000], conflicts_with = "url")]
+    sizes: Vec<u64>,
     /// Draw the stampedes into this SVG file
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     plot: Option<PathBuf>,
@@ -186,8 +190,13 @@ async fn run(cli: &Cli) -> Result<Report> {
     circumstances.extend(kafka);
     let bench = Bench { databases, server, lengths: cli.lengths() };
     let results = bench.run(&steps, usize::from(cli.repeat)).await;
+    let growth = match cli.bench.only.contains(&Part::Growth) {
+        true => Some(growth::measure(&bench, &cli.bench.sizes, cli.clients).await),
+        false => None,
+    };
     bench.databases.drop_mysql().await?;
-    let report = Report { circumstances, clients: cli.clients, results: results? };
+    let growth = growth.transpose()?;
+    let report = Report { circumstances, clients: cli.clients, results: results?, growth };
     Ok(report)
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{CROWD, Outcome, Setup, Step, catalogue, charges, claims, limited_orders, orders};
+use crate::growth::Growth;
 use crate::load::Traffic;
 use crate::scenario::{Backend, Mix};
 use crate::stampede::{Gate, Way};
@@ -29,6 +30,8 @@ pub(crate) struct Report {
     pub(crate) clients: usize,
     /// What came of each step.
     pub(crate) results: Vec<(Step, Outcome)>,
+    /// What more and more orders came to.
+    pub(crate) growth: Option<Growth>,
 }
 
 /// A target and what was measured of it.
@@ -212,7 +215,7 @@ mod tests {
     }
 
     fn report(results: Vec<(Step, Outcome)>) -> Report {
-        Report { circumstances: Vec::new(), clients: 64, results }
+        Report { circumstances: Vec::new(), clients: 64, results, growth: None }
     }
 
     #[test]

@@ -135,13 +135,19 @@ impl Program {
 
 /// Has the shop check its own books.
 pub(crate) async fn audit(binary: &Path, database_url: &str) -> Result<()> {
-    let folder = TempDir::with_prefix("jangteo-audit-")?;
+    run(binary, database_url, &["audit"]).await
+}
+
+/// Runs a command of the binary to its end, which must be a good one.
+pub(crate) async fn run(binary: &Path, database_url: &str, arguments: &[&str]) -> Result<()> {
+    let folder = TempDir::with_prefix("jangteo-command-")?;
     let mut command = jangteo(binary, &folder);
-    let output = command.arg("audit").env("JANGTEO_DATABASE_URL", database_url).output().await?;
+    let output = command.args(arguments).env("JANGTEO_DATABASE_URL", database_url).output().await?;
     let said = [output.stdout, output.stderr].concat();
     ensure!(
         output.status.success(),
-        "`jangteo audit` is not content ({}):\n{}",
+        "`jangteo {}` is not content ({}):\n{}",
+        arguments.join(" "),
         output.status,
         String::from_utf8_lossy(&said)
     );

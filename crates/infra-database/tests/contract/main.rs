@@ -15,6 +15,7 @@ mod lifecycle;
 mod order_book;
 mod outbox;
 mod outbox_queries;
+mod past_orders;
 mod queries;
 mod schema;
 mod stores;

@@ -52,26 +52,9 @@ impl Shop {
         connect_with(&self.database.url, Arc::new(Stopped(now))).await
     }
 
-    /// Customers with 1,000.00 each, products at 10.00 with this stock, and the coupon TENTH.
+    /// What [`plan_of`] has.
     pub(crate) async fn stocked(self, users: i64, products: i64, stock: i64, coupons: i64) -> Self {
-        let now = SystemClock.now();
-        let plan = SeedPlan {
-            users: (1..=users).map(|n| (profile(n), money("1000"))).collect(),
-            products: (1..=products).map(|n| product(n, stock)).collect(),
-            coupons: vec![SeedCoupon {
-                code: code("TENTH"),
-                name: "A tenth off".into(),
-                discount: Discount::Percent(Decimal::TEN),
-                min_order_amount: Money::ZERO,
-                max_discount: None,
-                claim_starts_at: now - chrono::TimeDelta::days(1),
-                claim_ends_at: now + chrono::TimeDelta::days(1),
-                valid_until: None,
-                valid_days: Some(7),
-                total_quantity: coupons,
-            }],
-        };
-        self.store.seed(&plan, &|_| {}).await.expect("seeds");
+        self.store.seed(&plan_of(users, products, stock, coupons), &|_| {}).await.expect("seeds");
         self
     }
 
@@ -148,6 +131,28 @@ struct Stopped(DateTime<Utc>);
 impl Clock for Stopped {
     fn now(&self) -> DateTime<Utc> {
         self.0
+    }
+}
+
+/// Customers with 1,000.00 each, products at 10.00 with this stock, and the coupon TENTH.
+pub(crate) fn plan_of(users: i64, products: i64, stock: i64, coupons: i64) -> SeedPlan {
+    let now = SystemClock.now();
+    SeedPlan {
+        users: (1..=users).map(|n| (profile(n), money("1000"))).collect(),
+        products: (1..=products).map(|n| product(n, stock)).collect(),
+        coupons: vec![SeedCoupon {
+            code: code("TENTH"),
+            name: "A tenth off".into(),
+            discount: Discount::Percent(Decimal::TEN),
+            min_order_amount: Money::ZERO,
+            max_discount: None,
+            claim_starts_at: now - chrono::TimeDelta::days(1),
+            claim_ends_at: now + chrono::TimeDelta::days(1),
+            valid_until: None,
+            valid_days: Some(7),
+            total_quantity: coupons,
+        }],
+        orders: None,
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) fn plan(clock: &dyn Clock) -> SeedPlan {
                 ..coupon(code("FLASH5000"), Discount::Fixed(whole(5_000)), 100, now)
             },
         ],
+        orders: None,
     }
 }
 

@@ -1,10 +1,13 @@
 //! Filling the shop.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
+use chrono::TimeDelta;
 use clap::Args;
-use jangteo_application::seeding::{SeedCoupon, SeedPlan, SeedProduct, SeedProgress, Seeder};
+use jangteo_application::seeding::{PastOrders, SeedCoupon, SeedPlan, SeedProduct, SeedProgress, Seeder};
 use jangteo_application::{Clock, SystemClock};
 use jangteo_domain::Money;
 use jangteo_domain::user::Profile;
@@ -12,7 +15,7 @@ use jangteo_domain::user::Profile;
 use super::output::{counted, tell};
 use super::serve::bring_up_to_date;
 use super::{open, settings};
-use crate::config::Sources;
+use crate::config::{Settings, Sources};
 
 mod campaign;
 
@@ -52,11 +55,24 @@ pub(super) struct Arguments {
         verbatim_doc_comment
     )]
     coupons: Vec<SeedCoupon>,
+    /// Orders there should be: those that are missing are made up, with all that belongs to them
+    ///
+    /// They were placed by all customers, for all products without variants, evenly over the past, and are paid, delivered, or
+    /// cancelled. Customers charge their wallets for them, and keep the balance that --balance says at least. Products
+    /// receive what is sold. Made in portions, a transaction each: if it is interrupted, the same command goes on.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    orders: u64,
+    /// How many days the orders go back at most; they begin after the last thing that happened in the shop
+    #[arg(long, value_name = "D", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: u32,
 }
+
+/// Orders in a transaction: some seconds of work, or less.
+const AT_A_TIME: u32 = 50_000;
 
 impl Arguments {
     fn asks_for_anything(&self) -> bool {
-        self.users > 0 || self.products > 0 || !self.coupons.is_empty()
+        self.users > 0 || self.products > 0 || self.orders > 0 || !self.coupons.is_empty()
     }
 }
 
@@ -76,12 +92,16 @@ pub(super) async fn run(sources: &Sources, arguments: &Arguments) -> anyhow::Res
          `jangteo seed --users 100 --products 20 --coupon WELCOME10:PERCENT:10:1000`"
     );
     given_once(&arguments.coupons)?;
-    let store = open(&settings(sources)?).await?;
+    let settings = settings(sources)?;
+    let store = open(&settings).await?;
     bring_up_to_date(&store, false).await?;
-    let report = store.seed(&plan(arguments), &show).await.context("cannot fill the shop")?;
+    let pace = Pace::default();
+    let filled = store.seed(&plan(arguments, &settings), &|progress| show(progress, &pace)).await;
+    let report = filled.context("cannot fill the shop")?;
     store.close().await;
     let (users, products) = (counted(report.users, "user"), counted(report.products, "product"));
-    tell(&format!("\rcreated {users}, {products}, {}\n", counted(report.coupons, "coupon")));
+    let (coupons, orders) = (counted(report.coupons, "coupon"), counted(report.orders, "order"));
+    tell(&format!("\rcreated {users}, {products}, {coupons}, {orders}\n"));
     Ok(())
 }
 
@@ -94,17 +114,54 @@ fn given_once(coupons: &[SeedCoupon]) -> anyhow::Result<()> {
 }
 
 /// A line that is written over, as there may be thousands of steps.
-fn show(progress: SeedProgress) {
+fn show(progress: SeedProgress, pace: &Pace) {
     let SeedProgress { what, done, total } = progress;
+    let pace = if what == "orders" { pace.of(done, total) } else { String::new() };
     let end = if done >= total { "\n" } else { "" };
-    tell(&format!("\r{what}: {done} of {total}{end}"));
+    tell(&format!("\r{what}: {done} of {total}{pace}{end}"));
 }
 
-fn plan(arguments: &Arguments) -> SeedPlan {
+/// How fast orders are made: since when, and how many there were.
+#[derive(Default)]
+struct Pace(OnceLock<(Instant, usize)>);
+
+impl Pace {
+    /// What to say about it once there is something.
+    fn of(&self, done: usize, total: usize) -> String {
+        let (since, before) = self.0.get_or_init(|| (Instant::now(), done));
+        let seconds = since.elapsed().as_secs_f64();
+        match done - before {
+            0 => String::new(),
+            made => {
+                let rate = made as f64 / seconds;
+                let left = (total - done) as f64 / rate;
+                format!(
+                    ", {rate:.0} a second, {:.0}:{:02.0} left ",
+                    (left / 60.0).floor(),
+                    (left % 60.0).floor()
+                )
+            }
+        }
+    }
+}
+
+fn plan(arguments: &Arguments, settings: &Settings) -> SeedPlan {
     SeedPlan {
         users: (1..=arguments.users).map(|number| (customer(number), arguments.balance)).collect(),
         products: (1..=arguments.products).map(|number| product(number, arguments.stock)).collect(),
         coupons: arguments.coupons.clone(),
+        orders: (arguments.orders > 0).then(|| past_orders(arguments, settings)),
+    }
+}
+
+fn past_orders(arguments: &Arguments, settings: &Settings) -> PastOrders {
+    PastOrders {
+        total: arguments.orders,
+        days: arguments.days,
+        at_a_time: AT_A_TIME,
+        balance: arguments.balance,
+        wallet: settings.wallet_policy(),
+        events_kept_for: TimeDelta::hours(i64::from(settings.events_retention_hours)),
     }
 }
 

@@ -58,8 +58,8 @@ impl From<Order> for CustomerOrderBody {
 
 /// All orders, latest first
 ///
-/// Of any customer. The orders that are asked for are counted for each page: a million take some tenths of a second, and
-/// several times that with `status`. For administrators.
+/// Of any customer. Counting stops at 100,000: `totalElements` says no more than that there are at least so many, and later
+/// pages can be had all the same. For administrators.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/orders",

@@ -320,7 +320,8 @@ impl From<StockLine> for StockMovementBody {
 
 /// What moved in a product's stock
 ///
-/// The latest first. Together they are the stock there is. For administrators.
+/// The latest first. Together they are the stock there is. Counting stops at 100,000: `totalElements` says no more than that
+/// there are at least so many. For administrators.
 #[utoipa::path(
     get,
     path = "/api/v1/admin/products/{id}/stock-movements",

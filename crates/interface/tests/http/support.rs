@@ -317,6 +317,7 @@ fn plan() -> SeedPlan {
             coupon("OVER", tenth, 0, 1, (-2, -1)),
             coupon("LATER", tenth, 0, 1, (1, 2)),
         ],
+        orders: None,
     }
 }
 

@@ -387,6 +387,7 @@ pub(super) mod tests {
                 (orders(Backend::Mysql, Mix::Spread, 64), outcome(6000.0, None)),
                 (claims(Gate::Redis, false, 256), outcome(20_000.0, Some(7))),
             ],
+            growth: None,
         };
         Document::of(&report)
     }

@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn report(results: Vec<(Step, Outcome)>) -> Report {
-        Report { circumstances: Vec::new(), clients: 64, results }
+        Report { circumstances: Vec::new(), clients: 64, results, growth: None }
     }
 
     #[test]

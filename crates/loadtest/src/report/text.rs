@@ -26,6 +26,9 @@ impl fmt::Display for Report {
         for line in &self.circumstances {
             writeln!(f, "- {line}")?;
         }
+        if let Some(growth) = &self.growth {
+            writeln!(f, "\n{growth}")?;
+        }
         writeln!(f, "\n{}", self.figures())?;
         writeln!(f, "\nMemory of the server in MB, and processors in use by:\n\n{}", self.resources())?;
         self.write_limits(f)?;
@@ -149,7 +152,7 @@ mod tests {
         let outcome = Outcome { crowd: Some(Crowd::default()), ..Outcome::default() };
         let steps = [claims(Gate::Redis, true, 256), orders(Backend::Mysql, Mix::HotAlone, 64)];
         let results = steps.map(|step| (step, outcome.clone())).to_vec();
-        let text = Report { circumstances: Vec::new(), clients: 64, results }.to_string();
+        let text = Report { circumstances: Vec::new(), clients: 64, results, growth: None }.to_string();
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
         assert!(text.contains("The stampedes"));
     }
