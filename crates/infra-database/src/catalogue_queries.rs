@@ -65,7 +65,19 @@ impl CatalogueQueries for Store {
     async fn popular(&self, days: u32, limit: u32) -> Result<PopularProducts, RepositoryError> {
         let generated_at = self.clock().now();
         let from_hour = hour(generated_at - TimeDelta::days(i64::from(days)));
-        let sold = Expr::col((hourly_sales::Entity, hourly_sales::Column::Quantity)).sum();
+        let (sales, sold) = (Alias::new("sales"), Alias::new("sold"));
+        let pieces = Expr::col(hourly_sales::Column::Quantity).sum();
+        // First what each product sold, then the products. MariaDB would rather look up each product's hours, by an index that
+        // has every hour there ever was; that a sum and not a column is compared keeps it from that.
+        let by_product = Query::select()
+            .column(hourly_sales::Column::ProductId)
+            // A sum is a DECIMAL on MySQL.
+            .expr_as(pieces.clone().cast_as(self.big_integer()), sold.clone())
+            .from(hourly_sales::Entity)
+            .and_where(Expr::col(hourly_sales::Column::Hour).gte(from_hour))
+            .group_by_col(hourly_sales::Column::ProductId)
+            .and_having(pieces.gt(0))
+            .take();
         let product = |column| (products::Entity, column);
         let select = Query::select()
             .columns([
@@ -73,23 +85,18 @@ impl CatalogueQueries for Store {
                 product(products::Column::Name),
                 product(products::Column::Price),
             ])
-            // A sum is a DECIMAL on MySQL.
-            .expr_as(sold.clone().cast_as(self.big_integer()), Alias::new("sold"))
-            .from(hourly_sales::Entity)
+            .column((sales.clone(), sold.clone()))
+            .from_subquery(by_product, sales.clone())
             .inner_join(
                 products::Entity,
-                Expr::col(product(products::Column::Id))
-                    .equals((hourly_sales::Entity, hourly_sales::Column::ProductId)),
+                Expr::col(product(products::Column::Id)).eq(Expr::col((
+                    sales.clone(),
+                    hourly_sales::Column::ProductId,
+                ))
+                .add(0)),
             )
-            .and_where(Expr::col((hourly_sales::Entity, hourly_sales::Column::Hour)).gte(from_hour))
             .and_where(on_sale())
-            .group_by_columns([
-                product(products::Column::Id),
-                product(products::Column::Name),
-                product(products::Column::Price),
-            ])
-            .and_having(sold.clone().gt(0))
-            .order_by_expr(sold, Order::Desc)
+            .order_by((sales, sold), Order::Desc)
             .order_by(product(products::Column::Id), Order::Asc)
             .limit(u64::from(limit))
             .take();

@@ -63,11 +63,10 @@ fn subjects(document: &Document) -> Vec<Subject<'_>> {
 }
 
 impl Subject<'_> {
-    /// The one that is furthest above its floor.
+    /// The first that is compared with a floor: Jangteo as it ships, with as many clients as the targets are about.
     fn headline(&self) -> Option<(&Measurement, f64)> {
-        let compared = self.measurements.iter().filter(|it| !it.is_floor);
-        let compared = compared.filter_map(|it| Some((*it, it.times_floor?)));
-        compared.max_by(|(_, a), (_, b)| a.total_cmp(b))
+        let mut compared = self.measurements.iter().filter(|it| !it.is_floor);
+        compared.find_map(|it| Some((*it, it.times_floor?)))
     }
 
     /// The one to show in full: the headline, or else the last.
