@@ -36,6 +36,8 @@ pub struct BatcherSettings {
 /// From so many on it is worth waiting for a crowd to come again, and for how long at most.
 const CROWD: usize = 8;
 const PATIENCE: Duration = Duration::from_millis(2);
+/// The runtime's timers are no finer.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// How often a batch is tried before its callers are told that the database failed.
 const ATTEMPTS: u32 = 8;
 /// The longest pause before the second attempt; it doubles with every further one.
@@ -61,8 +63,13 @@ impl<O: Operation> Batcher<O> {
     pub fn start(executor: Executor<O>, settings: BatcherSettings) -> Self {
         let (queue, waiting) = mpsc::channel(settings.queue_length.max(1));
         let (closing, closed) = watch::channel(false);
-        let line =
-            Arc::new(Mutex::new(Line { waiting, closed, batch_size: settings.batch_size.max(1), crowd: 0 }));
+        let line = Arc::new(Mutex::new(Line {
+            waiting,
+            closed,
+            batch_size: settings.batch_size.max(1),
+            crowd: 0,
+            took: Duration::ZERO,
+        }));
         let executor = Arc::new(executor);
         let lanes = (0..settings.lanes.max(1))
             .map(|_| tokio::spawn(Lane { executor: Arc::clone(&executor), line: Arc::clone(&line) }.run()))
@@ -101,6 +108,8 @@ struct Line<O: Operation> {
     batch_size: usize,
     /// How many came together lately.
     crowd: usize,
+    /// How long the last batch was executed.
+    took: Duration,
 }
 
 impl<O: Operation> Line<O> {
@@ -120,11 +129,13 @@ impl<O: Operation> Line<O> {
     }
 
     /// Waits a moment for a crowd. Those who are answered together ask again together, and the first of them would be
-    /// taken alone: a batch for one costs the database as much as fifteen orders more in a large one, and the others
-    /// would wait for it.
+    /// taken alone: a batch for one costs the database as much as ten orders more in a large one, and the others
+    /// would wait for it. Where batches are quick, nothing would be gained.
     async fn gather(&mut self, batch: &mut Vec<Waiting<O>>) {
-        let until = Instant::now() + PATIENCE;
-        while self.crowd >= CROWD && batch.len() < self.crowd {
+        let patience = PATIENCE.min(self.took / 2);
+        let until = Instant::now() + patience;
+        let worthwhile = self.crowd >= CROWD && patience >= SHORTEST_WAIT;
+        while worthwhile && batch.len() < self.crowd {
             let room = self.batch_size - batch.len();
             match timeout_at(until, self.waiting.recv_many(batch, room)).await {
                 Ok(1..) => {}
@@ -155,6 +166,7 @@ impl<O: Operation> Lane<O> {
             let started = Instant::now();
             let batch = refuse_late(batch);
             let executed = self.execute(&batch).await;
+            line.took = started.elapsed();
             drop(line);
             self.finish(batch, executed).await;
             histogram!("jangteo_batch_seconds", "operation" => O::NAME)
