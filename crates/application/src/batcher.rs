@@ -1,9 +1,10 @@
 //! Group commit: commands that arrive together share a transaction.
 //!
 //! Commands wait in a bounded queue. A lane takes whatever has queued - at rest a batch is one command, and only where
-//! many came together lately it waits two milliseconds for as many -, has it executed, commits once and answers each caller. Lanes execute in turn, and one lets the
-//! next go on before it commits, so that one batch is loaded while the last becomes durable. More parallelism than
-//! that only makes batches wait for each other's row locks. What has to be tried again waits for no turn.
+//! many came together lately it waits up to two milliseconds for as many -, has it executed, commits once and answers
+//! each caller. Lanes execute in turn, and one lets the next go on before it commits, so that one batch is loaded while
+//! the last becomes durable. More parallelism than that only makes batches wait for each other's row locks. What has to
+//! be tried again waits for no turn.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

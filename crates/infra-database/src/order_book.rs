@@ -33,8 +33,8 @@ const MOVEMENTS: Journal<stock_movements::Entity> =
 
 #[async_trait]
 impl OrderBook for Store {
-    /// By the time, which has an index, as has the time of those in a state, and ids break ties. The ids first, from that index alone: however far back the
-    /// page, only its own rows are read.
+    /// By the time, which has an index, as has the time of those in a state, and ids break ties. The ids first, from that
+    /// index alone: however far back the page, only its own rows are read.
     async fn orders(&self, search: OrderSearch, page: PageRequest) -> Result<Page<Order>, RepositoryError> {
         let found = orders::Entity::find().filter(self.matching(search));
         let total = self.count_up_to_most(found.clone()).await?;

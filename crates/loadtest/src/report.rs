@@ -210,11 +210,11 @@ mod tests {
     use super::*;
     use crate::measure::Figures;
 
-    fn at(rate: f64) -> Outcome {
+    pub(super) fn at(rate: f64) -> Outcome {
         Outcome { figures: Figures { rate, ..Figures::default() }, ..Outcome::default() }
     }
 
-    fn report(results: Vec<(Step, Outcome)>) -> Report {
+    pub(super) fn report(results: Vec<(Step, Outcome)>) -> Report {
         Report { circumstances: Vec::new(), clients: 64, results, growth: None }
     }
 

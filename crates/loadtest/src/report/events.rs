@@ -181,6 +181,7 @@ mod tests {
     use super::*;
     use crate::events::Delivery;
     use crate::measure::Figures;
+    use crate::report::tests::report;
 
     fn purchases(relay: Relay, p99s: [u64; 3]) -> (Step, Outcome) {
         let round = |p99| Round { rate: 1000.0, p99: Duration::from_millis(p99), ..Round::default() };
@@ -190,10 +191,6 @@ mod tests {
             Outcome { rounds: p99s.map(round).to_vec(), events: Some(events), ..Outcome::default() };
         let trial = Trial::Purchases { relay, demand: Demand::Half };
         (Step::Events { trial, clients: 64 }, outcome)
-    }
-
-    fn report(results: Vec<(Step, Outcome)>) -> Report {
-        Report { circumstances: Vec::new(), clients: 64, results, growth: None }
     }
 
     #[test]

@@ -84,16 +84,8 @@ mod tests {
     use super::*;
     use crate::bench::{Outcome, orders};
     use crate::machine::Memory;
-    use crate::measure::Figures;
+    use crate::report::tests::{at, report};
     use crate::scenario::{Backend, Mix};
-
-    fn at(rate: f64) -> Outcome {
-        Outcome { figures: Figures { rate, ..Figures::default() }, ..Outcome::default() }
-    }
-
-    fn report(results: Vec<(Step, Outcome)>) -> Report {
-        Report { circumstances: Vec::new(), clients: 64, results, growth: None }
-    }
 
     #[test]
     fn a_server_stands_beside_what_limits_it() {

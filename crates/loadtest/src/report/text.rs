@@ -152,7 +152,7 @@ mod tests {
         let outcome = Outcome { crowd: Some(Crowd::default()), ..Outcome::default() };
         let steps = [claims(Gate::Redis, true, 256), orders(Backend::Mysql, Mix::HotAlone, 64)];
         let results = steps.map(|step| (step, outcome.clone())).to_vec();
-        let text = Report { circumstances: Vec::new(), clients: 64, results, growth: None }.to_string();
+        let text = crate::report::tests::report(results).to_string();
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
         assert!(text.contains("The stampedes"));
     }
