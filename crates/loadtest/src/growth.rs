@@ -1,7 +1,7 @@
 //! Whether the shop stays as fast as it was: the same orders, questions and commands with more and more orders of the past,
 //! on MariaDB.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,15 @@ use serde_json::Value;
 use crate::bench::Bench;
 use crate::databases::BenchDatabase;
 use crate::load::{Connection, Load, Pace, Traffic};
-use crate::measure::{Figures, Lengths, histogram, micros};
+use crate::measure::{Answer, Figures, Lengths, histogram, micros};
+use crate::progress::Progress;
 use crate::scenario::{Backend, Mix, PRODUCTS};
 use crate::server::{Server, Settings, audit, run};
 
-/// How far from what it was with the fewest orders a figure may be, of 1.
-const FLAT: f64 = 0.1;
-/// A difference that nobody notices: times of the fastest answers differ by as much from run to run.
-const NOTHING: f64 = 0.3;
+mod warm_up;
+
+pub(crate) use warm_up::WarmUp;
+
 /// Whose orders and wallet are asked for; this many orders are placed for it before anything is measured.
 const CUSTOMER: i64 = 7;
 const ORDERS_OF_CUSTOMER: usize = 120;
@@ -51,22 +52,42 @@ const QUESTIONS: [(&str, &str, bool); 15] = [
     ("sales of the last 30 days", "/api/v1/admin/sales?by=day", true),
 ];
 
+/// What is measured with each number of orders: every question, start, warm-up, orders and audit.
+const STEPS: usize = QUESTIONS.len() + 4;
+
 /// What came of it.
 pub(crate) struct Growth {
-    sizes: Vec<Size>,
+    /// Fewest orders first.
+    pub(crate) sizes: Vec<Size>,
 }
 
 /// With so many orders.
-struct Size {
+pub(crate) struct Size {
     /// Those that were made up.
-    orders: u64,
+    pub(crate) orders: u64,
     /// For how long they were made, if they were.
-    seeding: Option<Duration>,
-    start: Duration,
-    placing: Figures,
-    /// Of each question.
-    answers: Vec<Figures>,
-    audit: Duration,
+    pub(crate) seeding: Option<Duration>,
+    /// Until the server was ready.
+    pub(crate) start: Duration,
+    /// Before orders were measured.
+    pub(crate) warm_up: WarmUp,
+    /// Orders, on a warm database.
+    pub(crate) placing: Figures,
+    /// What was asked, and how soon it was answered.
+    pub(crate) answers: Vec<(&'static str, Figures)>,
+    /// For how long the books were checked.
+    pub(crate) audit: Duration,
+}
+
+impl Size {
+    /// Every order that was not placed, by what was answered.
+    pub(crate) fn bad(&self) -> BTreeMap<Answer, u64> {
+        let mut bad = self.warm_up.bad.clone();
+        for (&answer, &count) in &self.placing.bad {
+            *bad.entry(answer).or_default() += count;
+        }
+        bad
+    }
 }
 
 /// Measures with each number of orders, fewest first.
@@ -74,60 +95,91 @@ pub(crate) async fn measure(bench: &Bench, sizes: &[u64], clients: usize) -> Res
     let program = bench.server.as_deref().context("there is no server to measure")?;
     let mut numbers = sizes.to_vec();
     numbers.sort_unstable();
+    numbers.dedup();
+    let steps = numbers.iter().map(|orders| STEPS + usize::from(*orders > 0)).sum();
+    let mut progress = Progress::over_unequal(steps);
     let mut sizes = Vec::with_capacity(numbers.len());
     for orders in numbers {
-        eprintln!("growth, {orders} orders");
         // Each has its own: orders that are added to others are all placed since the last of these.
         let database = bench.databases.fresh(Backend::Mysql).await?;
-        let seeding = match orders {
-            0 => None,
-            _ => Some(seed(program, &database, orders).await?),
-        };
-        let size = measure_size(program, &database, bench.lengths, clients).await?;
-        sizes.push(Size { orders, seeding, ..size });
+        let (lengths, progress) = (bench.lengths, &mut progress);
+        let trial = Trial { program, database: &database, orders, lengths, clients, progress };
+        sizes.push(trial.run().await.with_context(|| format!("growth, {orders} orders"))?);
     }
     Ok(Growth { sizes })
 }
 
-async fn seed(program: &Path, database: &BenchDatabase, orders: u64) -> Result<Duration> {
-    let started = Instant::now();
-    run(program, &database.url, &["seed", "--orders", &orders.to_string()]).await?;
-    Ok(started.elapsed())
-}
-
-async fn measure_size(
-    program: &Path,
-    database: &BenchDatabase,
+/// One number of orders and where they are.
+struct Trial<'a> {
+    program: &'a Path,
+    database: &'a BenchDatabase,
+    orders: u64,
     lengths: Lengths,
     clients: usize,
-) -> Result<Size> {
-    // What is asked is to be found out each time.
-    let settings = Settings::from(
-        ["JANGTEO_PRODUCT_CACHE_MS", "JANGTEO_POPULAR_CACHE_MS"].map(|name| (name, "0".to_owned())),
-    );
-    let started = Instant::now();
-    let server = Server::start(program, &database.url, &[], &settings).await?;
-    let start = started.elapsed();
-    let mut caller =
-        Caller { connection: Connection::open(server.address).await?, host: server.address.to_string() };
-    let order = caller.buy().await?;
-    let (traffic, pace) = (Traffic::Orders { mix: Mix::Spread, keyed: false }, Pace::Unbounded);
-    let placing = Load { server: server.address, clients, traffic, pace, lengths }.run().await?.figures();
-    eprintln!("    orders: {:.0}/s", placing.rate);
-    let mut answers = Vec::with_capacity(QUESTIONS.len());
-    for (what, path, admin) in QUESTIONS {
-        let path =
-            path.replace("{order}", &order.to_string()).replace("{product}", &(PRODUCTS / 2).to_string());
-        let figures = caller.keep_asking(&path, admin).await.with_context(|| what.to_owned())?;
-        eprintln!("    {what}: {:.2} ms", milliseconds(figures.median));
-        answers.push(figures);
+    progress: &'a mut Progress,
+}
+
+impl Trial<'_> {
+    async fn run(mut self) -> Result<Size> {
+        let (program, url, orders) = (self.program, &self.database.url, self.orders);
+        let seeding = match orders {
+            0 => None,
+            _ => {
+                let number = orders.to_string();
+                Some(self.time("made", run(program, url, &["seed", "--orders", &number])).await?.1)
+            }
+        };
+        // What is asked is to be found out each time.
+        let settings = Settings::from(
+            ["JANGTEO_PRODUCT_CACHE_MS", "JANGTEO_POPULAR_CACHE_MS"].map(|name| (name, "0".to_owned())),
+        );
+        let (server, start) =
+            self.time("start of the server", Server::start(program, url, &[], &settings)).await?;
+        let (warm_up, placing, answers) =
+            self.ask(&server).await.with_context(|| format!("the server's log:{}", server.last_words()))?;
+        server.stop().await?;
+        let ((), audit) = self.time("audit", audit(program, url)).await?;
+        Ok(Size { orders, seeding, start, warm_up, placing, answers, audit })
     }
-    server.stop().await?;
-    let started = Instant::now();
-    audit(program, &database.url).await?;
-    let audit = started.elapsed();
-    eprintln!("    audit: {:.1} s", audit.as_secs_f64());
-    Ok(Size { orders: 0, seeding: None, start, placing, answers, audit })
+
+    async fn ask(&mut self, server: &Server) -> Result<(WarmUp, Figures, Vec<(&'static str, Figures)>)> {
+        let mut caller =
+            Caller { connection: Connection::open(server.address).await?, host: server.address.to_string() };
+        let order = caller.buy().await?;
+        let (traffic, pace) = (Traffic::Orders { mix: Mix::Spread, keyed: false }, Pace::Unbounded);
+        let load =
+            Load { server: server.address, clients: self.clients, traffic, pace, lengths: self.lengths };
+        self.begin("warm-up");
+        let warm_up = warm_up::run(load, self.progress).await?;
+        self.progress.end(&format!("{:.0} s", warm_up.took.as_secs_f64()));
+        self.begin("orders placed");
+        let placing = load.run().await?.figures();
+        self.progress.end(&format!("{:.0}/s", placing.rate));
+        let mut answers = Vec::with_capacity(QUESTIONS.len());
+        for (what, path, admin) in QUESTIONS {
+            self.begin(what);
+            let path =
+                path.replace("{order}", &order.to_string()).replace("{product}", &(PRODUCTS / 2).to_string());
+            let figures = caller.keep_asking(&path, admin).await.with_context(|| what.to_owned())?;
+            self.progress.end(&format!("{:.2} ms", figures.median.as_secs_f64() * 1e3));
+            answers.push((what, figures));
+        }
+        Ok((warm_up, placing, answers))
+    }
+
+    fn begin(&mut self, what: &str) {
+        self.progress.begin(format!("growth, {} orders, {what}", self.orders));
+    }
+
+    /// How long something takes, which is said meanwhile: it may be minutes.
+    async fn time<T>(&mut self, what: &str, work: impl Future<Output = Result<T>>) -> Result<(T, Duration)> {
+        self.begin(what);
+        let started = Instant::now();
+        let done = self.progress.attend(work).await?;
+        let took = started.elapsed();
+        self.progress.end(&format!("{:.1} s", took.as_secs_f64()));
+        Ok((done, took))
+    }
 }
 
 /// Somebody who asks one thing after the other.
@@ -181,100 +233,5 @@ impl Caller {
         let good = [StatusCode::OK, StatusCode::CREATED].contains(&status);
         ensure!(good, "{path} is answered with {status}: {}", String::from_utf8_lossy(&answer));
         Ok(serde_json::from_slice(&answer)?)
-    }
-}
-
-/// A line of the table: a figure of each size, and the bound of its ratio to the first.
-struct Line {
-    what: String,
-    unit: &'static str,
-    of: Vec<f64>,
-    more_is_better: bool,
-}
-
-impl Growth {
-    fn lines(&self) -> Vec<Line> {
-        let line = |what: &str, unit, more_is_better, figure: &dyn Fn(&Size) -> f64| Line {
-            what: what.to_owned(),
-            unit,
-            of: self.sizes.iter().map(figure).collect(),
-            more_is_better,
-        };
-        let mut lines = vec![
-            line("orders placed", "/s", true, &|size| size.placing.rate),
-            line("p99 of these", "ms", false, &|size| milliseconds(size.placing.p99)),
-        ];
-        for (number, (what, _, _)) in QUESTIONS.iter().enumerate() {
-            lines.push(line(what, "ms", false, &|size| milliseconds(size.answers[number].median)));
-        }
-        lines.push(line("start of the server", "ms", false, &|size| milliseconds(size.start)));
-        lines
-    }
-}
-
-impl Line {
-    /// How many times worse than with the fewest orders.
-    fn worse(&self) -> f64 {
-        let (Some(first), Some(last)) = (self.of.first(), self.of.last()) else { return 1.0 };
-        if self.more_is_better { first / last } else { last / first }
-    }
-
-    fn is_flat(&self) -> bool {
-        let (first, last) = (self.of.first().unwrap_or(&0.0), self.of.last().unwrap_or(&0.0));
-        self.worse() <= 1.0 + FLAT || (!self.more_is_better && last - first < NOTHING)
-    }
-}
-
-impl fmt::Display for Growth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "The same with more and more orders; medians, each question asked by one client.\n")?;
-        write!(f, "| measured |")?;
-        self.sizes.iter().try_for_each(|size| write!(f, " {} orders |", size.orders))?;
-        writeln!(f, " ratio | flat within {:.0}% |", FLAT * 100.0)?;
-        writeln!(f, "|---|{}---:|---|", "---:|".repeat(self.sizes.len()))?;
-        for line in self.lines() {
-            write!(f, "| {}, {} |", line.what, line.unit)?;
-            for value in &line.of {
-                let digits = if *value < 100.0 { 2 } else { 0 };
-                write!(f, " {value:.digits$} |")?;
-            }
-            let verdict = if line.is_flat() { "yes" } else { "**no**" };
-            writeln!(f, " {:.2} | {verdict} |", line.worse())?;
-        }
-        write!(f, "| audit, s |")?;
-        self.sizes.iter().try_for_each(|size| write!(f, " {:.1} |", size.audit.as_secs_f64()))?;
-        writeln!(f, " | reads everything |")?;
-        for (orders, took) in self.sizes.iter().filter_map(|size| Some((size.orders, size.seeding?))) {
-            let (seconds, rate) = (took.as_secs_f64(), orders as f64 / took.as_secs_f64());
-            writeln!(f, "\n{orders} orders were made in {seconds:.0} s, {rate:.0} a second.")?;
-        }
-        Ok(())
-    }
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(of: [f64; 2], more_is_better: bool) -> Line {
-        Line { what: String::new(), unit: "", of: of.to_vec(), more_is_better }
-    }
-
-    #[test]
-    fn a_tenth_worse_is_flat_and_more_is_not() {
-        assert!(line([1000.0, 910.0], true).is_flat());
-        assert!(!line([1000.0, 890.0], true).is_flat());
-        assert!(line([10.0, 10.9], false).is_flat());
-        assert!(!line([10.0, 11.1], false).is_flat());
-    }
-
-    #[test]
-    fn better_is_flat_and_so_is_what_nobody_notices() {
-        assert!(line([1000.0, 2000.0], true).is_flat() && line([10.0, 5.0], false).is_flat());
-        assert!(line([0.2, 0.4], false).is_flat());
     }
 }

@@ -1,16 +1,22 @@
 //! How far the benchmark is: a bar on a terminal, plain lines for a log.
 
+use std::fmt::Write;
 use std::io::{IsTerminal, stderr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+use tokio::time::timeout;
 
 use crate::measure::good_so_far;
 
 /// From picture to picture.
 const TICK: Duration = Duration::from_millis(200);
-const TEMPLATE: &str = "{spinner} [{pos}/{len}] {bar:20} {msg} {rate}({elapsed}{left})";
+const TEMPLATE: &str = "{spinner} [{pos}/{len}] {bar:20} {msg} {prefix}{rate}({elapsed}{left})";
+/// How often somebody is told that a measurement still goes on: on a terminal, and in a log.
+const SOON: Duration = Duration::from_secs(1);
+const LATER: Duration = Duration::from_secs(30);
 
 /// Of a number of measurements.
 pub(crate) struct Progress {
@@ -23,8 +29,17 @@ pub(crate) struct Progress {
 impl Progress {
     /// None of so many was begun.
     pub(crate) fn over(measurements: usize) -> Self {
+        Self::drawn(measurements, style().with_key("left", left))
+    }
+
+    /// None of so many was begun, and how long one takes says nothing about the next.
+    pub(crate) fn over_unequal(measurements: usize) -> Self {
+        Self::drawn(measurements, style().with_key("left", |_: &ProgressState, _: &mut dyn Write| ()))
+    }
+
+    fn drawn(measurements: usize, style: ProgressStyle) -> Self {
         let bar = stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(measurements as u64).with_style(style());
+            let bar = ProgressBar::new(measurements as u64).with_style(style);
             bar.enable_steady_tick(TICK);
             bar
         });
@@ -35,8 +50,32 @@ impl Progress {
     pub(crate) fn begin(&mut self, what: String) {
         self.begun += 1;
         match &self.bar {
-            Some(bar) => bar.set_message(what),
+            Some(bar) => {
+                bar.set_prefix("");
+                bar.set_message(what);
+            }
             None => eprint!("[{}/{}] {what}: ", self.begun, self.measurements),
+        }
+    }
+
+    /// Something is known of it before it has ended.
+    pub(crate) fn note(&self, known: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_prefix(format!("· {known} ")),
+            None => eprint!("{known}, "),
+        }
+    }
+
+    /// Says how long some work has taken so far, until it is done.
+    pub(crate) async fn attend<T>(&self, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let period = if self.bar.is_some() { SOON } else { LATER };
+        let mut work = pin!(work);
+        loop {
+            match timeout(period, work.as_mut()).await {
+                Ok(done) => return done,
+                Err(_) => self.note(&format!("{} s", began.elapsed().as_secs())),
+            }
         }
     }
 
@@ -62,17 +101,17 @@ impl Drop for Progress {
 
 fn style() -> ProgressStyle {
     let speed = Arc::new(Mutex::new(Speed { at: Instant::now(), good: 0, rate: 0.0 }));
-    let rate = move |_: &ProgressState, text: &mut dyn std::fmt::Write| {
+    let rate = move |_: &ProgressState, text: &mut dyn Write| {
         let rate = speed.lock().unwrap_or_else(PoisonError::into_inner).now(Instant::now(), good_so_far());
         // A bar that cannot be drawn is none.
         let _ = if rate >= 1.0 { write!(text, "{rate:.0}/s ") } else { Ok(()) };
     };
     let style = ProgressStyle::with_template(TEMPLATE).expect("the template is valid");
-    style.with_key("rate", rate).with_key("left", left)
+    style.with_key("rate", rate)
 }
 
 /// Nobody knows before the first measurement has ended.
-fn left(state: &ProgressState, text: &mut dyn std::fmt::Write) {
+fn left(state: &ProgressState, text: &mut dyn Write) {
     // A bar that cannot be drawn is none.
     let _ = if state.pos() > 0 { write!(text, ", {:#} left", HumanDuration(state.eta())) } else { Ok(()) };
 }

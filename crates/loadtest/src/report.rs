@@ -13,6 +13,7 @@ use crate::stampede::{Gate, Way};
 
 pub(crate) mod document;
 mod events;
+mod growth;
 pub(crate) mod journeys;
 mod limits;
 pub(crate) mod page;
@@ -165,6 +166,11 @@ impl Report {
         for (step, outcome) in &self.results {
             for (answer, count) in &outcome.figures.bad {
                 let _ = writeln!(text, "- {step}, {} at a time: {count} x {answer}", step.at_a_time());
+            }
+        }
+        for size in self.growth.iter().flat_map(|growth| &growth.sizes) {
+            for (answer, count) in size.bad() {
+                let _ = writeln!(text, "- growth, {} orders: {count} x {answer}", size.orders);
             }
         }
         match text.is_empty() {

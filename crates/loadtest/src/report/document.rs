@@ -7,6 +7,7 @@ use chrono::SecondsFormat;
 use jangteo_application::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 
+use super::growth::Comparison;
 use super::{Bound, Report, Target, is_floor_of, megabytes, milliseconds};
 use crate::bench::{Outcome, Round, Step};
 use crate::events::Events;
@@ -45,6 +46,8 @@ pub(crate) struct Document {
     pub(crate) targets: Vec<Goal>,
     /// In the order in which they were taken.
     pub(crate) measurements: Vec<Measurement>,
+    /// The same with more and more orders, where that was measured.
+    pub(crate) growth: Option<Comparison>,
 }
 
 /// A target.
@@ -214,6 +217,7 @@ impl Document {
                 .iter()
                 .map(|(step, outcome)| measurement(report, *step, outcome))
                 .collect(),
+            growth: report.growth.as_ref().map(Comparison::of),
         }
     }
 
@@ -325,6 +329,7 @@ impl Footprint {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::growth::tests::growth;
     use super::super::target;
     use super::*;
     use crate::bench::{claims, orders};
@@ -387,7 +392,7 @@ pub(super) mod tests {
                 (orders(Backend::Mysql, Mix::Spread, 64), outcome(6000.0, None)),
                 (claims(Gate::Redis, false, 256), outcome(20_000.0, Some(7))),
             ],
-            growth: None,
+            growth: Some(growth()),
         };
         Document::of(&report)
     }
@@ -398,6 +403,15 @@ pub(super) mod tests {
         let json = document.to_json().unwrap();
         assert_eq!(serde_json::from_str::<Document>(&json).unwrap(), document);
         assert!(json.starts_with(r#"{"format":"jangteo-bench","version":1,"#), "{json}");
+    }
+
+    #[test]
+    fn growth_that_was_not_measured_is_missing_or_nothing() {
+        let document = Document { growth: None, ..document() };
+        let mut json = serde_json::to_value(&document).unwrap();
+        assert!(json["growth"].is_null());
+        json.as_object_mut().unwrap().remove("growth");
+        assert_eq!(serde_json::from_value::<Document>(json).unwrap(), document);
     }
 
     #[test]

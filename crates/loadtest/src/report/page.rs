@@ -7,6 +7,7 @@ use super::document::{Document, Goal, Measurement, Verdict};
 
 pub(crate) mod bars;
 mod chart;
+mod growth;
 mod measurement;
 mod scale;
 
@@ -43,6 +44,7 @@ pub(crate) fn of(document: &Document) -> String {
                     @for (number, subject) in subjects.iter().enumerate() {
                         (section(subject, number, document.cores))
                     }
+                    @if let Some(growth) = &document.growth { (growth::section(growth)) }
                 }
                 (footer(document))
             }
@@ -94,6 +96,7 @@ fn header(document: &Document, subjects: &[Subject<'_>]) -> Markup {
                         (tile(number, subject.name, measurement, times))
                     }
                 }
+                @if let Some(growth) = &document.growth { (growth::tile(growth)) }
             }
             ul.circumstances { @for line in &document.circumstances { li { (line) } } }
             (how_to_read())

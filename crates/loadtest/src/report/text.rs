@@ -3,7 +3,7 @@
 use std::fmt;
 
 use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Row, Table};
 
 use super::{Report, Target, megabytes, milliseconds};
 use crate::scenario::COUPONS;
@@ -13,7 +13,7 @@ use crate::stampede::ATTEMPTS;
 const WIDTH: u16 = 120;
 
 /// A table without rows: words on the left, figures on the right.
-pub(super) fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+pub(super) fn table(header: impl Into<Row>) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(header);
@@ -26,11 +26,11 @@ impl fmt::Display for Report {
         for line in &self.circumstances {
             writeln!(f, "- {line}")?;
         }
-        if let Some(growth) = &self.growth {
-            writeln!(f, "\n{growth}")?;
+        self.write_growth(f)?;
+        if !self.results.is_empty() {
+            writeln!(f, "\n{}", self.figures())?;
+            writeln!(f, "\nMemory of the server in MB, and processors in use by:\n\n{}", self.resources())?;
         }
-        writeln!(f, "\n{}", self.figures())?;
-        writeln!(f, "\nMemory of the server in MB, and processors in use by:\n\n{}", self.resources())?;
         self.write_limits(f)?;
         self.write_starts(f)?;
         self.write_journeys(f)?;
@@ -130,6 +130,7 @@ pub(super) fn cells(text: &str) -> Vec<Vec<&str>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::growth::tests::growth;
     use super::super::{Bound, target};
     use super::*;
     use crate::bench::{Outcome, claims, orders};
@@ -152,8 +153,9 @@ mod tests {
         let outcome = Outcome { crowd: Some(Crowd::default()), ..Outcome::default() };
         let steps = [claims(Gate::Redis, true, 256), orders(Backend::Mysql, Mix::HotAlone, 64)];
         let results = steps.map(|step| (step, outcome.clone())).to_vec();
-        let text = crate::report::tests::report(results).to_string();
+        let report = crate::report::tests::report(results);
+        let text = Report { growth: Some(growth()), ..report }.to_string();
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
-        assert!(text.contains("The stampedes"));
+        assert!(text.contains("The stampedes") && text.contains("- growth, 0 orders: 1 x status 503"));
     }
 }
