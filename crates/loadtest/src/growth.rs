@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::bench::Bench;
 use crate::databases::BenchDatabase;
 use crate::load::{Connection, Load, Pace, Traffic};
-use crate::measure::{Answer, Figures, Lengths, histogram, micros};
+use crate::measure::{Answer, Figures, Lengths, Tally, histogram, micros};
 use crate::progress::Progress;
 use crate::scenario::{Backend, Mix, PRODUCTS};
 use crate::server::{Server, Settings, audit, run};
@@ -73,6 +73,8 @@ pub(crate) struct Size {
     pub(crate) warm_up: WarmUp,
     /// Orders, on a warm database.
     pub(crate) placing: Figures,
+    /// How many orders of today there were when the questions were asked.
+    pub(crate) placed: u64,
     /// What was asked, and how soon it was answered.
     pub(crate) answers: Vec<(&'static str, Figures)>,
     /// For how long the books were checked.
@@ -139,10 +141,12 @@ impl Trial<'_> {
             self.ask(&server).await.with_context(|| format!("the server's log:{}", server.last_words()))?;
         server.stop().await?;
         let ((), audit) = self.time("audit", audit(program, url)).await?;
-        Ok(Size { orders, seeding, start, warm_up, placing, answers, audit })
+        let placed = ORDERS_OF_CUSTOMER as u64 + warm_up.placed + placing.good();
+        let placing = placing.figures();
+        Ok(Size { orders, seeding, start, warm_up, placing, placed, answers, audit })
     }
 
-    async fn ask(&mut self, server: &Server) -> Result<(WarmUp, Figures, Vec<(&'static str, Figures)>)> {
+    async fn ask(&mut self, server: &Server) -> Result<(WarmUp, Tally, Vec<(&'static str, Figures)>)> {
         let mut caller =
             Caller { connection: Connection::open(server.address).await?, host: server.address.to_string() };
         let order = caller.buy().await?;
@@ -153,8 +157,8 @@ impl Trial<'_> {
         let warm_up = warm_up::run(load, self.progress).await?;
         self.progress.end(&format!("{:.0} s", warm_up.took.as_secs_f64()));
         self.begin("orders placed");
-        let placing = load.run().await?.figures();
-        self.progress.end(&format!("{:.0}/s", placing.rate));
+        let placing = load.run().await?;
+        self.progress.end(&format!("{:.0}/s", placing.figures().rate));
         let mut answers = Vec::with_capacity(QUESTIONS.len());
         for (what, path, admin) in QUESTIONS {
             self.begin(what);

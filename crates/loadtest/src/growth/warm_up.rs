@@ -26,6 +26,8 @@ pub(crate) struct WarmUp {
     pub(crate) window: Duration,
     /// Orders a second in each window.
     pub(crate) rates: Vec<f64>,
+    /// Orders that were placed.
+    pub(crate) placed: u64,
     /// Every answer that is no order.
     pub(crate) bad: BTreeMap<Answer, u64>,
 }
@@ -33,16 +35,18 @@ pub(crate) struct WarmUp {
 /// Puts the load on until its rate no longer rises.
 pub(super) async fn run(load: Load, progress: &Progress) -> Result<WarmUp> {
     let lengths = Lengths { warm_up: Duration::ZERO, measured: WINDOW };
-    let (started, mut rates, mut bad) = (Instant::now(), Vec::new(), BTreeMap::new());
+    let (started, mut rates, mut placed, mut bad) = (Instant::now(), Vec::new(), 0, BTreeMap::new());
     while !is_enough(&rates) {
-        let figures = Load { lengths, ..load }.run().await?.figures();
+        let tally = Load { lengths, ..load }.run().await?;
+        let figures = tally.figures();
+        placed += tally.good();
         progress.note(&format!("{:.0}/s", figures.rate));
         rates.push(figures.rate);
         for (answer, count) in figures.bad {
             *bad.entry(answer).or_default() += count;
         }
     }
-    Ok(WarmUp { took: started.elapsed(), window: WINDOW, rates, bad })
+    Ok(WarmUp { took: started.elapsed(), window: WINDOW, rates, placed, bad })
 }
 
 fn is_enough(rates: &[f64]) -> bool {

@@ -120,6 +120,7 @@ fn lines(sizes: &[Size]) -> Vec<Line> {
             size.warm_up.rates.first().copied()
         }),
         line("until they got no faster", "s", Wanted::Nothing, &|size| Some(seconds(size.warm_up.took))),
+        line("placed before the questions", "orders", Wanted::Nothing, &|size| Some(size.placed as f64)),
         line("audit, which reads everything", "s", Wanted::Nothing, &|size| Some(seconds(size.audit))),
         line("orders of the past, made", "/s", Wanted::Nothing, &|size| {
             Some(size.orders as f64 / seconds(size.seeding?))
@@ -200,8 +201,10 @@ pub(super) mod tests {
                 took: Duration::from_secs(15),
                 window: Duration::from_secs(5),
                 rates: vec![placed / 4.0, placed / 2.0, placed * 0.95, placed],
+                placed: 60_000,
                 bad,
             },
+            placed: 100_000,
             placing: Figures { rate: placed, p99, ..Figures::default() },
             answers: vec![("one order", of(0.4)), ("sales of the last 30 days", of(grown_ms))],
             audit: Duration::from_secs(audit),
