@@ -8,6 +8,7 @@ use jangteo_testkit::{MysqlServer, ServerOptions};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 use tempfile::TempDir;
 
+use crate::machine;
 use crate::scenario::Backend;
 use crate::seed;
 
@@ -19,6 +20,11 @@ pub(crate) struct Databases {
     server_url: String,
     // Never read: it keeps the server up.
     _server: Option<MysqlServer>,
+}
+
+/// A quarter of the machine's memory: a shop's database has one to itself, this one shares it with shop and load.
+fn buffer_pool_mib() -> u32 {
+    machine::memory_mib().map_or(1024, |memory| memory / 4)
 }
 
 /// A database for one run.
@@ -35,7 +41,7 @@ impl Databases {
         if let Some(server_url) = server_url {
             return Ok(Self { server_url, _server: None });
         }
-        let durable = ServerOptions { durable: true, buffer_pool_mib: 1024 };
+        let durable = ServerOptions { durable: true, buffer_pool_mib: buffer_pool_mib() };
         let server = tokio::task::spawn_blocking(move || MysqlServer::start(durable)).await??;
         Ok(Self { server_url: server.url().to_owned(), _server: Some(server) })
     }

@@ -10,14 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// Processor, memory and system.
 pub(crate) fn describe() -> String {
-    let of = |file: &str, name: &str| {
-        let text = fs::read_to_string(file).ok()?;
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    };
-    let model = of("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned());
+    let model = told("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned());
     let cores = cores();
-    let memory = of("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned());
+    let memory = told("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned());
     // What else runs takes processors from everything measured.
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
@@ -25,6 +20,19 @@ pub(crate) fn describe() -> String {
         "{model}, {cores} cores, memory {memory}, {}, load average {load} before it began",
         std::env::consts::OS
     )
+}
+
+/// What a file of the system tells after a name and a colon.
+fn told(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// Memory of the machine, in MiB. Linux only.
+pub(crate) fn memory_mib() -> Option<u32> {
+    let kib: u64 = told("/proc/meminfo", "MemTotal")?.strip_suffix(" kB")?.parse().ok()?;
+    u32::try_from(kib / 1024).ok()
 }
 
 /// Processors that this process may use.
