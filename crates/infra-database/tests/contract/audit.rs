@@ -1,6 +1,7 @@
 //! The audit finds what is wrong.
 
 use chrono::TimeDelta;
+use jangteo_application::cancel_orders::{Cancel, CancelOrders};
 use jangteo_application::claim_coupons::{Claim, ClaimCoupons, Place};
 use jangteo_application::place_orders::PlaceOrders;
 use jangteo_application::{Audit, CouponPlaces};
@@ -12,6 +13,7 @@ use crate::support::{Shop, claim, code, order, request, unkeyed};
 crate::on_both_databases! {
     every_rule_finds_what_breaks_it
     orders_that_wait_and_variants_are_followed_too
+    orders_are_compared_with_what_was_written_for_them
     tickets_are_followed_through_gates
 }
 
@@ -171,6 +173,13 @@ const HELD: &str = "pieces are held for orders that wait to be paid, and for no 
 const WAITS: &str = "an order that waits to be paid waits until some time, and no other does";
 const UNPAID: &str = "an order that waits has a payment that was not made";
 const TAKEN: &str = "each line of an order that stands took its pieces out of the stock";
+const TOTAL: &str = "an order's total is the sum of its lines";
+const PAID: &str = "what was paid and not refunded is what the ledger took";
+const SOLD: &str = "sales volume is the pieces in orders that were paid and not cancelled";
+const STOCKED: &str = "stock is what was received less what was sold and not returned";
+const EXIST: &str = "ledger, stock movements and order lines name orders and products that exist";
+const EVENTS: &str =
+    "every paid order has its events, numbered without gaps, but for those purged after they were sent";
 
 /// What is done to an order that waits and to variants, what undoes it, and the rules that it breaks.
 const HOLDUPS: [(&str, &str, &[&str]); 9] = [
@@ -232,6 +241,100 @@ async fn orders_that_wait_and_variants_are_followed_too(shop: Shop) {
         shop.tamper(repair).await;
     }
     shop.assert_audit_is_clean().await;
+}
+
+/// What is done to what was written for an order that stands, of two lines, and for one that was cancelled; what undoes it;
+/// and the rules that it breaks.
+const DISCREPANCIES: [(&str, &str, &[&str]); 13] = [
+    (
+        "UPDATE ledger_entries SET amount = amount - 1 WHERE kind = 'REFUND'",
+        "UPDATE ledger_entries SET amount = amount + 1 WHERE kind = 'REFUND'",
+        &["a wallet is the sum of its ledger entries", PAID],
+    ),
+    (
+        "UPDATE ledger_entries SET order_id = -order_id WHERE kind = 'REFUND'",
+        "UPDATE ledger_entries SET order_id = -order_id WHERE kind = 'REFUND'",
+        &[PAID, EXIST],
+    ),
+    (
+        "UPDATE ledger_entries SET order_id = (SELECT MIN(id) FROM orders) WHERE kind = 'CHARGE'",
+        "UPDATE ledger_entries SET order_id = NULL WHERE kind = 'CHARGE'",
+        &[PAID],
+    ),
+    (
+        "UPDATE stock_movements SET quantity = quantity - 1 WHERE kind = 'SALE' AND product_id = 2",
+        "UPDATE stock_movements SET quantity = quantity + 1 WHERE kind = 'SALE' AND product_id = 2",
+        &[STOCKED, TAKEN],
+    ),
+    (
+        "UPDATE stock_movements SET order_id = -order_id WHERE kind = 'RETURN'",
+        "UPDATE stock_movements SET order_id = -order_id WHERE kind = 'RETURN'",
+        &[TAKEN, EXIST],
+    ),
+    (
+        "UPDATE stock_movements SET order_id = -order_id WHERE kind = 'SALE' AND product_id = 2",
+        "UPDATE stock_movements SET order_id = -order_id WHERE kind = 'SALE' AND product_id = 2",
+        &[TAKEN, EXIST],
+    ),
+    (
+        "UPDATE stock_movements SET order_id = (SELECT MIN(id) FROM orders) WHERE kind = 'RECEIVE' AND product_id = 2",
+        "UPDATE stock_movements SET order_id = NULL WHERE kind = 'RECEIVE'",
+        &[TAKEN],
+    ),
+    (
+        "UPDATE stock_movements SET kind = 'HOLD' WHERE kind = 'SALE' AND product_id = 2",
+        "UPDATE stock_movements SET kind = 'SALE' WHERE kind = 'HOLD'",
+        &[HELD],
+    ),
+    (
+        "UPDATE order_items SET quantity = quantity + 1, subtotal = subtotal + unit_price WHERE product_id = 2",
+        "UPDATE order_items SET quantity = quantity - 1, subtotal = subtotal - unit_price WHERE product_id = 2",
+        &[SOLD, TOTAL, TAKEN],
+    ),
+    (
+        "UPDATE payment_history SET to_status = CASE sequence WHEN 1 THEN 'CANCELLED' ELSE 'COMPLETED' END \
+         WHERE order_id = (SELECT MAX(id) FROM orders)",
+        "UPDATE payment_history SET to_status = CASE sequence WHEN 1 THEN 'COMPLETED' ELSE 'CANCELLED' END \
+         WHERE order_id = (SELECT MAX(id) FROM orders)",
+        &[PAYMENT_HISTORY],
+    ),
+    (
+        "UPDATE payment_history SET sequence = 3 WHERE sequence = 2",
+        "UPDATE payment_history SET sequence = 2 WHERE sequence = 3",
+        &[PAYMENT_HISTORY],
+    ),
+    (
+        "UPDATE outbox SET aggregate_id = -aggregate_id WHERE sequence = 1",
+        "UPDATE outbox SET aggregate_id = -aggregate_id WHERE sequence = 1",
+        &[EVENTS],
+    ),
+    (
+        "UPDATE outbox SET aggregate_id = -aggregate_id WHERE sequence = 2",
+        "UPDATE outbox SET aggregate_id = -aggregate_id WHERE sequence = 2",
+        &[EVENTS],
+    ),
+];
+
+async fn orders_are_compared_with_what_was_written_for_them(shop: Shop) {
+    let shop = shop.stocked(1, 2, 10, 1).await;
+    let orders = shop.batcher(PlaceOrders);
+    let place = async |lines: &[(i64, i64)]| {
+        order(&orders, request(1, lines, None)).await.unwrap().outcome.unwrap().order
+    };
+    place(&[(1, 2), (2, 1)]).await;
+    let cancel = Cancel { order: place(&[(1, 1)]).await, by: UserId(1), administrator: None, reason: None };
+    assert!(shop.batcher(CancelOrders).submit(unkeyed(cancel)).await.unwrap().outcome.is_ok());
+    shop.assert_audit_is_clean().await;
+    for (tampering, repair, broken) in DISCREPANCIES {
+        shop.tamper(tampering).await;
+        assert_eq!(broken_rules(&shop).await, broken, "{tampering}");
+        shop.tamper(repair).await;
+    }
+    shop.assert_audit_is_clean().await;
+    shop.tamper("DELETE FROM payment_history").await;
+    assert_eq!(broken_rules(&shop).await, [PAYMENT_HISTORY]);
+    shop.tamper("DELETE FROM order_items WHERE product_id = 1").await;
+    assert_eq!(broken_rules(&shop).await, [SOLD, TOTAL, PAYMENT_HISTORY]);
 }
 
 /// Each tampering is undone by its inverse, so that one shop serves them all.
