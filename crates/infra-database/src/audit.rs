@@ -80,7 +80,8 @@ const RULES: [Rule; 32] = [
         what: "product",
         query: "SELECT p.id AS id, p.sales_volume AS expected, COALESCE(h.total, 0) AS found FROM products p \
                 LEFT JOIN (SELECT product_id, SUM(quantity) AS total FROM hourly_sales \
-                /*! IGNORE INDEX (fk_hourly_sales_product_id) */ GROUP BY product_id) h ON h.product_id = p.id WHERE p.sales_volume <> COALESCE(h.total, 0)",
+                /*! IGNORE INDEX (fk_hourly_sales_product_id) */ GROUP BY product_id) h ON h.product_id = p.id \
+                WHERE p.sales_volume <> COALESCE(h.total, 0)",
     },
     Rule {
         rule: "an order's total is the sum of its lines",
