@@ -75,21 +75,12 @@ pub(crate) struct Size {
     pub(crate) placing: Figures,
     /// How many orders of today there were when the questions were asked.
     pub(crate) placed: u64,
+    /// Every order that was not placed, the warm-up's included, by what was answered.
+    pub(crate) bad: BTreeMap<Answer, u64>,
     /// What was asked, and how soon it was answered.
     pub(crate) answers: Vec<(&'static str, Figures)>,
     /// For how long the books were checked.
     pub(crate) audit: Duration,
-}
-
-impl Size {
-    /// Every order that was not placed, by what was answered.
-    pub(crate) fn bad(&self) -> BTreeMap<Answer, u64> {
-        let mut bad = self.warm_up.bad.clone();
-        for (&answer, &count) in &self.placing.bad {
-            *bad.entry(answer).or_default() += count;
-        }
-        bad
-    }
 }
 
 /// Measures with each number of orders, fewest first.
@@ -137,16 +128,17 @@ impl Trial<'_> {
         );
         let (server, start) =
             self.time("start of the server", Server::start(program, url, &[], &settings)).await?;
-        let (warm_up, placing, answers) =
+        let Asked { warm_up, tallies, placing, answers } =
             self.ask(&server).await.with_context(|| format!("the server's log:{}", server.last_words()))?;
         server.stop().await?;
         let ((), audit) = self.time("audit", audit(program, url)).await?;
-        let placed = ORDERS_OF_CUSTOMER as u64 + warm_up.placed + placing.good();
-        let placing = placing.figures();
-        Ok(Size { orders, seeding, start, warm_up, placing, placed, answers, audit })
+        let figures = placing.figures();
+        let all = tallies.into_iter().fold(placing, Tally::and);
+        let (placed, bad) = (ORDERS_OF_CUSTOMER as u64 + all.good(), all.figures().bad);
+        Ok(Size { orders, seeding, start, warm_up, placing: figures, placed, bad, answers, audit })
     }
 
-    async fn ask(&mut self, server: &Server) -> Result<(WarmUp, Tally, Vec<(&'static str, Figures)>)> {
+    async fn ask(&mut self, server: &Server) -> Result<Asked> {
         let mut caller =
             Caller { connection: Connection::open(server.address).await?, host: server.address.to_string() };
         let order = caller.buy().await?;
@@ -154,7 +146,7 @@ impl Trial<'_> {
         let load =
             Load { server: server.address, clients: self.clients, traffic, pace, lengths: self.lengths };
         self.begin("warm-up");
-        let warm_up = warm_up::run(load, self.progress).await?;
+        let (warm_up, tallies) = warm_up::run(load, self.progress).await?;
         self.progress.end(&format!("{:.0} s", warm_up.took.as_secs_f64()));
         self.begin("orders placed");
         let placing = load.run().await?;
@@ -168,7 +160,7 @@ impl Trial<'_> {
             self.progress.end(&format!("{:.2} ms", figures.median.as_secs_f64() * 1e3));
             answers.push((what, figures));
         }
-        Ok((warm_up, placing, answers))
+        Ok(Asked { warm_up, tallies, placing, answers })
     }
 
     fn begin(&mut self, what: &str) {
@@ -184,6 +176,15 @@ impl Trial<'_> {
         self.progress.end(&format!("{:.1} s", took.as_secs_f64()));
         Ok((done, took))
     }
+}
+
+/// What a server was asked.
+struct Asked {
+    warm_up: WarmUp,
+    /// Of the warm-up.
+    tallies: Vec<Tally>,
+    placing: Tally,
+    answers: Vec<(&'static str, Figures)>,
 }
 
 /// Somebody who asks one thing after the other.

@@ -169,7 +169,7 @@ impl Report {
             }
         }
         for size in self.growth.iter().flat_map(|growth| &growth.sizes) {
-            for (answer, count) in size.bad() {
+            for (answer, count) in &size.bad {
                 let _ = writeln!(text, "- growth, {} orders: {count} x {answer}", size.orders);
             }
         }

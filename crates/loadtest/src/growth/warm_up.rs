@@ -1,13 +1,12 @@
 //! Orders before those that count: a database that has just taken in millions of rows has other pages in memory than those that
 //! orders need, and how fast it reads these is not how fast the shop is.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::load::Load;
-use crate::measure::{Answer, Lengths};
+use crate::measure::{Lengths, Tally};
 use crate::progress::Progress;
 
 /// How long the rate is counted before it is compared.
@@ -26,27 +25,20 @@ pub(crate) struct WarmUp {
     pub(crate) window: Duration,
     /// Orders a second in each window.
     pub(crate) rates: Vec<f64>,
-    /// Orders that were placed.
-    pub(crate) placed: u64,
-    /// Every answer that is no order.
-    pub(crate) bad: BTreeMap<Answer, u64>,
 }
 
-/// Puts the load on until its rate no longer rises.
-pub(super) async fn run(load: Load, progress: &Progress) -> Result<WarmUp> {
+/// Puts the load on until its rate no longer rises. Every answer is in the tallies, one of each window.
+pub(super) async fn run(load: Load, progress: &Progress) -> Result<(WarmUp, Vec<Tally>)> {
     let lengths = Lengths { warm_up: Duration::ZERO, measured: WINDOW };
-    let (started, mut rates, mut placed, mut bad) = (Instant::now(), Vec::new(), 0, BTreeMap::new());
+    let (started, mut rates, mut tallies) = (Instant::now(), Vec::new(), Vec::new());
     while !is_enough(&rates) {
         let tally = Load { lengths, ..load }.run().await?;
-        let figures = tally.figures();
-        placed += tally.good();
-        progress.note(&format!("{:.0}/s", figures.rate));
-        rates.push(figures.rate);
-        for (answer, count) in figures.bad {
-            *bad.entry(answer).or_default() += count;
-        }
+        let rate = tally.figures().rate;
+        progress.note(&format!("{rate:.0}/s"));
+        rates.push(rate);
+        tallies.push(tally);
     }
-    Ok(WarmUp { took: started.elapsed(), window: WINDOW, rates, placed, bad })
+    Ok((WarmUp { took: started.elapsed(), window: WINDOW, rates }, tallies))
 }
 
 fn is_enough(rates: &[f64]) -> bool {
